@@ -53,8 +53,9 @@ LISTS = {
 }
 VERBS = {
     "activate", "append", "approve", "begin", "cancel", "change", "confirm", "convert", "create",
-    "delete", "dry", "get", "import", "list", "log", "pause", "put", "receive", "redrive",
-    "refresh", "reject", "remove", "repeat", "resend", "resolve", "resume", "retry", "revoke", "rotate", "send", "stop",
+    "delete", "dry", "erase", "get", "import", "list", "log", "pause", "put", "receive", "redrive",
+    "refresh", "reject", "remove", "repeat", "resend", "resolve", "resume", "retry", "revoke",
+    "rotate", "send", "stop",
     "test",
 }  # fmt: skip
 OPERATION_ID = re.compile(r"([a-z]+)((?:[A-Z][a-z]+)+)")

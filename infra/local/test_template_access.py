@@ -18,6 +18,8 @@ from template import (
 )
 
 NOTHING = {"Ref": "AWS::NoValue"}
+# The functions that derive secrets and hashes from the keys of the webhooks.
+KEYED = ("Api", "Dispatch", "Notify")
 PAIRS = (  # exactly one of the two is set: the plain value locally, or the secret on AWS
     ("DATABASE_URL", "DATABASE_SECRET_ARN"),
     ("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"),
@@ -87,8 +89,8 @@ def routes(template):
         if keys & set(variables(template, name)) != (keys if name == "Api" else set()):
             yield f"{name}: only api, and always api, has the keys of the access tokens"
         keys = {"WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"}
-        if keys & set(variables(template, name)) != (keys if name in ("Api", "Notify") else set()):
-            yield f"{name}: only api and notify, and always both, have the keys of the webhooks"
+        if keys & set(variables(template, name)) != (keys if name in KEYED else set()):
+            yield f"{name}: only api, dispatch and notify, and always all, have the webhooks' keys"
     for name, stage in resources(template, "AWS::ApiGatewayV2::Stage").items():
         settings = {"every route": stage.get("DefaultRouteSettings", {}), RECEIPTS: {}}
         for route, limits in (settings | stage.get("RouteSettings", {})).items():

@@ -24,7 +24,7 @@ use crate::{
     openapi,
     resources::{
         api_keys, attention, audit, budgets, carriers, console, documentation, health, messages,
-        prices, problems, receipts, recipients, schedules, second_factor, senders, sessions,
+        people, prices, problems, receipts, recipients, schedules, second_factor, senders, sessions,
         spreadsheets, suppressions, system, uncertain, users, webhooks,
     },
     route::Route,
@@ -49,6 +49,7 @@ pub fn table() -> Vec<Route> {
         spreadsheets::table(),
         uncertain::routes::table(),
         messages::routes::table(),
+        people::routes::table(),
         suppressions::routes::table(),
         carriers::routes::table(),
         senders::routes::table(),

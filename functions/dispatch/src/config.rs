@@ -9,7 +9,7 @@ use shared::{
     },
 };
 
-use crate::Settings;
+use crate::{Settings, personal_data::PersonalDataConfig};
 
 /// The configuration.
 #[expect(missing_docs, reason = "the fields have the names of the variables")]
@@ -20,6 +20,7 @@ pub struct Config {
     pub notify_queue_url: String,
     pub admission: AdmissionSettings,
     pub settings: Settings,
+    pub personal_data: PersonalDataConfig,
     pub run_time: RunTimeConfig,
     pub metrics_namespace: Option<String>,
 }
@@ -34,6 +35,7 @@ impl Config {
             recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
             settings: Settings::from_env(env, &admission),
+            personal_data: PersonalDataConfig::read(env),
             admission,
             run_time: RunTimeConfig::from_env(env, "dispatch"),
             metrics_namespace: Metrics::namespace(env),

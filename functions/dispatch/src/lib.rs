@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod cut;
+pub mod personal_data;
 pub mod retention;
 pub mod summary;
 
@@ -29,6 +30,8 @@ use shared::{
     },
 };
 use tracing::Span;
+
+use crate::personal_data::PersonalData;
 
 /// The sweep starts no further round if less than this is left to its invocation: a round of a
 /// thousand batches takes some seconds.
@@ -141,6 +144,8 @@ pub struct Dispatcher {
     pub admission: Admission,
     /// Limits.
     pub settings: Settings,
+    /// How long personal data is kept.
+    pub personal_data: PersonalData,
 }
 
 impl Dispatcher {

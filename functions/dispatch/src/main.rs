@@ -25,8 +25,9 @@ async fn main() -> Result<(), Error> {
     let metrics = &Metrics::open("dispatch", config.metrics_namespace)?;
     let sqs = aws_sdk_sqs::Client::new(aws::sdk_config().await);
     let connect = Db::connect(&config.database, StatementLimit::Worker);
-    let (db, run_time) = tokio::join!(connect, RunTime::open(config.run_time));
-    let (db, run_time) = (db?, &run_time);
+    let open = RunTime::open(config.run_time);
+    let (db, run_time, personal_data) = tokio::join!(connect, open, config.personal_data.open());
+    let (db, run_time, personal_data) = (db?, &run_time, personal_data?);
     let send_queue = SqsQueue::shared(sqs.clone(), config.send_queue_url);
     let dispatcher = &Dispatcher {
         admission: Admission::new(db.clone(), send_queue.clone(), config.admission),
@@ -35,6 +36,7 @@ async fn main() -> Result<(), Error> {
         recheck_queue: SqsQueue::shared(sqs.clone(), config.recheck_queue_url),
         notify_queue: SqsQueue::shared(sqs, config.notify_queue_url),
         settings: config.settings,
+        personal_data,
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<Trigger>| async move {
         let budget = Budget::until(event.context.deadline());

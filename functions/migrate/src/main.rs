@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use chrono::{TimeDelta, Utc};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use migrate::{
+    audit_log,
     bootstrap::{TemporaryPassword, grant_changes, make_admin},
     config::{Config, is_pre_traffic},
     pre_traffic::{self, HookEvent},
@@ -101,7 +102,8 @@ async fn migrate(
             .with_context(|| format!("granting changes to {user}"))?,
         None => Vec::new(),
     };
-    tracing::info!(versions = ?versions, granted = granted.len(), "the schema is up to date");
+    let cleaned = audit_log::clean(connection).await?;
+    tracing::info!(versions = ?versions, cleaned, granted = granted.len(), "the schema is up to date");
     Ok(Answer::Migrated { versions, granted })
 }
 

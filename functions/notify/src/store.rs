@@ -207,7 +207,8 @@ pub async fn delete_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct FinalMessage {
     pub seq: u32,
-    pub phone: String,
+    /// `None`: it is erased.
+    pub phone: Option<String>,
     pub reference: Option<String>,
     pub group: Option<String>,
     pub status: String,
@@ -228,7 +229,7 @@ pub async fn final_messages(
 ) -> sqlx::Result<Vec<FinalMessage>> {
     sqlx::query_as!(
         FinalMessage,
-        r#"SELECT r.seq, r.phone AS "phone!", n.reference AS "reference?", n.group_name AS "group?", r.status, r.attempt, r.message_id,
+        r#"SELECT r.seq, IF(r.phone LIKE '#%', NULL, r.phone) AS phone, n.reference AS "reference?", n.group_name AS "group?", r.status, r.attempt, r.message_id,
              r.carrier_status, r.error, r.sent_at AS "sent_at: DateTime<Utc>", r.final_at AS "final_at: DateTime<Utc>"
            FROM recipients r LEFT JOIN recipient_references n FORCE INDEX (PRIMARY) ON n.schedule_id = r.schedule_id AND n.seq = r.seq
            WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.final_event = ? ORDER BY r.seq"#,

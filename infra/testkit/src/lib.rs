@@ -7,11 +7,13 @@ pub mod fixture;
 pub mod issuer;
 mod queue;
 mod scheduler;
+mod search;
 mod stage;
 pub mod webhooks;
 pub mod window;
 
 pub use queue::FakeQueue;
 pub use scheduler::FakeScheduler;
+pub use search::columns_with;
 pub use stage::{INVOCATION, Stage, timing, with_own_ids};
 pub use webhooks::{KEYS as WEBHOOK_KEYS, keys as webhook_keys};

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use dispatch::Dispatcher;
+use dispatch::{Dispatcher, personal_data::PersonalData};
 use recheck::Rechecker;
 use send::Sender;
 use shared::{
@@ -146,6 +146,11 @@ impl Stage {
             recheck_queue: recheck_queue.clone(),
             notify_queue: notify_queue.clone(),
             settings: dispatch_settings(),
+            personal_data: PersonalData {
+                retain_days: 0,
+                step: dispatch::personal_data::STEP,
+                keys: crate::webhook_keys().await,
+            },
         };
         Self {
             db: db.clone(),

@@ -45,6 +45,12 @@ pub enum Permission {
     /// Remove suppressed numbers: they get messages again.
     #[serde(rename = "suppressions:delete")]
     SuppressionsDelete,
+    /// See everything that is known of one number.
+    #[serde(rename = "people:read")]
+    PeopleRead,
+    /// Erase everything that is known of one number.
+    #[serde(rename = "people:erase")]
+    PeopleErase,
     /// See webhooks and their deliveries.
     #[serde(rename = "webhooks:read")]
     WebhooksRead,
@@ -86,7 +92,7 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -96,6 +102,8 @@ impl Permission {
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
         Self::SuppressionsDelete,
+        Self::PeopleRead,
+        Self::PeopleErase,
         Self::WebhooksRead,
         Self::WebhooksWrite,
         Self::WebhooksOwn,
@@ -113,7 +121,7 @@ impl Permission {
     /// decision of a person. It creates neither users nor keys, and its own
     /// webhooks are disabled when it is revoked, so nothing that is done with a stolen key survives
     /// its revocation.
-    pub const GRANTABLE: [Self; 15] = [
+    pub const GRANTABLE: [Self; 17] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -122,6 +130,8 @@ impl Permission {
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
         Self::SuppressionsDelete,
+        Self::PeopleRead,
+        Self::PeopleErase,
         Self::WebhooksRead,
         Self::WebhooksOwn,
         Self::SendersAny,
@@ -143,6 +153,8 @@ impl Permission {
             Self::SuppressionsRead => "suppressions:read",
             Self::SuppressionsWrite => "suppressions:write",
             Self::SuppressionsDelete => "suppressions:delete",
+            Self::PeopleRead => "people:read",
+            Self::PeopleErase => "people:erase",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
             Self::WebhooksOwn => "webhooks:own",

@@ -59,7 +59,8 @@ impl BatchRow {
 pub const SEND_UNTIL: &str = "send-until";
 
 /// Reads the recipients of a range that are not final, and those that ended UNDELIV or EXPIRED
-/// after a request. `to_send`: says which of the numbers are suppressed.
+/// after a request. `to_send`: says which of the numbers are suppressed. A recipient whose number is
+/// erased is done.
 pub async fn open_rows(
     db: &Db,
     batch: BatchMessage,
@@ -71,7 +72,7 @@ pub async fn open_rows(
              final_at AS "final_at: DateTime<Utc>",
              (? AND EXISTS (SELECT 1 FROM suppressions x WHERE x.phone = recipients.phone)) AS "suppressed!: bool"
            FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?
-             AND status IN ('PENDING', 'SENDING', 'UNCERTAIN', 'ACCEPTD', 'ENROUTE', 'UNDELIV', 'EXPIRED') AND NOT (error <=> ?)
+             AND status IN ('PENDING', 'SENDING', 'UNCERTAIN', 'ACCEPTD', 'ENROUTE', 'UNDELIV', 'EXPIRED') AND NOT (error <=> ?) AND phone LIKE '+%'
            ORDER BY seq"#,
         to_send,
         batch.schedule_id,

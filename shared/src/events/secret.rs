@@ -56,6 +56,51 @@ impl WebhookKeys {
     }
 }
 
+impl WebhookKeys {
+    /// Returns the keyed hash of a number, under the newest key, as the column of an erased number
+    /// has it: see [`ERASED`].
+    pub fn person_hash(&self, phone: &str) -> String {
+        self.keys
+            .first()
+            .map_or_else(|| ERASED.to_owned(), |key| person_hash(key, phone))
+    }
+
+    /// Returns the keyed hashes of a number, under each key: it may have been erased before the last
+    /// rotation.
+    pub fn person_hashes(&self, phone: &str) -> Vec<String> {
+        self.keys
+            .iter()
+            .map(|key| person_hash(key, phone))
+            .collect()
+    }
+}
+
+/// The first character of what replaces an erased number. No number begins with it, so nothing is
+/// sent to it.
+pub const ERASED: &str = "#";
+
+/// Characters of a hash, of five bits each. With [`ERASED`], they fill a column of 16 characters whose
+/// collation ignores case. Of a hundred million numbers, two have the same hash with a probability of
+/// 1 to 10 million.
+const HASH_LENGTH: usize = 15;
+
+fn person_hash(key: &NamedKey, phone: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.key.expose_secret().as_bytes());
+    let derived = hmac::sign(&key, format!("person {phone}").as_bytes());
+    let bits = derived.as_ref()[..16]
+        .iter()
+        .fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+    let letter = |n: usize| {
+        let five = (bits >> (5 * n)) as u8 & 31;
+        char::from(if five < 26 {
+            b'a' + five
+        } else {
+            b'2' + five - 26
+        })
+    };
+    ERASED.chars().chain((0..HASH_LENGTH).map(letter)).collect()
+}
+
 /// Bytes of the secret of a second factor, as RFC 4226 recommends.
 const SECOND_FACTOR_BYTES: usize = 20;
 
@@ -104,6 +149,22 @@ mod tests {
         ];
         assert!(others.iter().all(|other| *other != reveal("new", id, 1)));
         assert!(keys.secret("gone", id, 1).is_none());
+    }
+
+    #[test]
+    fn the_hash_of_a_number_depends_on_the_key_and_fits_the_column() {
+        let keys = keys();
+        let hashes = keys.person_hashes("+60123456789");
+        assert_eq!(hashes.len(), 2);
+        assert_eq!(hashes[0], keys.person_hash("+60123456789"));
+        assert_ne!(hashes[0], hashes[1], "each key has its own");
+        assert_ne!(hashes[0], keys.person_hash("+60123456788"));
+        for hash in hashes {
+            let (mark, letters) = hash.split_at(1);
+            assert_eq!((mark, letters.len()), (ERASED, HASH_LENGTH));
+            let is_allowed = |byte: u8| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte);
+            assert!(letters.bytes().all(is_allowed), "{letters}");
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum Point {
     /// API: the schedule of a resend, or a part of its list, is committed, and the next part is not.
     /// It is a point of the finished schedule.
     Copied,
+    /// API and dispatch: a part of the personal data of the schedule is erased, and the next part is not.
+    Erased,
 }
 
 /// Does nothing.

@@ -2,6 +2,7 @@
 
 pub mod canary;
 pub mod counts;
+pub mod erasure;
 pub mod event;
 pub mod lifecycle;
 pub mod on_uncertain;

@@ -49,6 +49,8 @@ pub struct Schedule {
     pub labels: Option<String>,
     pub callback_id: Option<Uuid>,
     pub unique_by: UniqueBy,
+    pub erased_to_seq: Option<u32>,
+    pub personal_data_erased_at: Option<DateTime<Utc>>,
 }
 
 /// Reads the schedules with these ids that exist, in no particular order.
@@ -66,7 +68,8 @@ pub async fn load_schedules(
              s.on_uncertain AS "on_uncertain: OnUncertain", s.recipient_count, s.invalid_count, s.duplicate_count, s.cancelled_count, s.batch_count, s.dispatched_by,
              s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason, s.reason,
              s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by,
-             s.name, s.reference, s.labels, s.callback_id AS "callback_id: Uuid", s.unique_by AS "unique_by: UniqueBy"
+             s.name, s.reference, s.labels, s.callback_id AS "callback_id: Uuid", s.unique_by AS "unique_by: UniqueBy",
+             s.erased_to_seq, s.personal_data_erased_at AS "personal_data_erased_at: DateTime<Utc>"
            FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$')) wanted
            STRAIGHT_JOIN schedules s ON s.id = UNHEX(wanted.id)"#,
         serde_json::json!(ids).to_string()

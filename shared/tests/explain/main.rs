@@ -9,6 +9,7 @@ mod admission;
 mod attention;
 mod batches;
 mod capacity;
+mod erasure;
 mod lists;
 mod metrics;
 mod money;

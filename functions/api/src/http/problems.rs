@@ -182,6 +182,15 @@ pub const NOTHING_TO_RESEND: ProblemType = ProblemType {
     remedy: "Name other states in `statuses`.",
 };
 
+/// `personal-data-erased`
+pub const PERSONAL_DATA_ERASED: ProblemType = ProblemType {
+    slug: "personal-data-erased",
+    status: 409,
+    title: "The personal data of the schedule is erased",
+    meaning: "The schedule has ended so long ago that its numbers and its text are erased, or are being erased.",
+    remedy: "Create a schedule with the list of your own system.",
+};
+
 /// `too-many-resends`
 pub const TOO_MANY_RESENDS: ProblemType = ProblemType {
     slug: "too-many-resends",
@@ -352,6 +361,7 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &RECIPIENT_EXISTS,
     &RECIPIENT_AMBIGUOUS,
     &NOTHING_TO_RESEND,
+    &PERSONAL_DATA_ERASED,
     &TOO_MANY_RESENDS,
     &BUDGET_EXCEEDED,
     &BUDGET_EXISTS,

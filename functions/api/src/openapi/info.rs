@@ -64,6 +64,7 @@ pub fn tags() -> Value {
             "What messages cost, and how much may be sent in a day or a month."
         ),
         tag("suppressions", "Phone numbers to which nothing is sent."),
+        tag("people", "What is known of one number, and its erasure."),
         tag(
             "attention",
             "What needs an operator, and the calls that resolve it."

@@ -13,6 +13,7 @@ pub mod documentation;
 pub mod health;
 pub mod messages;
 pub mod prices;
+pub mod people;
 pub mod problems;
 pub mod receipts;
 pub mod recipients;

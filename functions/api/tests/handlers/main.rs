@@ -48,6 +48,7 @@ mod over_time;
 mod own_sessions;
 mod own_webhooks;
 mod prices;
+mod people;
 mod priority;
 mod progress;
 mod rate;

@@ -114,6 +114,7 @@ impl Dispatcher {
         if retention::is_due(self.db.now()) && has_time() {
             errors.note(self.delete_expired_rows().await)?;
         }
+        errors.note(self.erase_personal_data(&has_time).await.map(drop))?;
         errors.last()
     }
 

@@ -7,6 +7,8 @@ mod cut;
 mod drip;
 mod lost;
 mod metrics;
+mod personal_data;
+mod personal_data_rate;
 mod retention;
 mod summaries;
 mod sweep;

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use dispatch::Dispatcher;
+use dispatch::{Dispatcher, personal_data::PersonalData};
 use notify::{Notifier, Poster, circuit::places_per_webhook};
 use recheck::Rechecker;
 use send::Sender;
@@ -27,6 +27,8 @@ use super::{
     world::World,
 };
 
+/// Recipients that a transaction of the retention erases: a list takes several.
+const ERASED_AT_ONCE: u32 = 7;
 /// `SEND_CONCURRENCY`
 const CONCURRENCY: u32 = 20;
 /// `NOTIFY_CONCURRENCY`
@@ -202,6 +204,11 @@ fn dispatcher(world: &World, db: Db) -> Dispatcher {
             // The lab moves its clock instead.
             watch: Duration::ZERO,
             backoff: backoff(world.plan.budget),
+        },
+        personal_data: PersonalData {
+            retain_days: world.plan.retain_days,
+            step: ERASED_AT_ONCE,
+            keys: world.app.webhook_keys.clone(),
         },
     }
 }

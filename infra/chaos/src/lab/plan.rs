@@ -48,6 +48,8 @@ pub struct Plan {
     pub resends: Option<ResendFaults>,
     /// The limit of the carrier in message parts per second that is configured before the run.
     pub parts_per_second: Option<u32>,
+    /// Days after the end of a schedule until its personal data is erased; 0: never.
+    pub retain_days: u32,
     /// The form of the carrier's API.
     pub form: CarrierForm,
     /// The carrier's normal settings.
@@ -285,6 +287,7 @@ impl Plan {
                 ..Settings::default()
             },
             timeout: Duration::from_millis(400),
+            retain_days: 0,
             submits_twice: false,
             budget: Duration::from_secs(60),
             environments: rng.usize(2..=4),

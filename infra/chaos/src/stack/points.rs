@@ -125,6 +125,7 @@ fn name(point: Point) -> &'static str {
         Point::Released => "Released",
         Point::Decided => "Decided",
         Point::Copied => "Copied",
+        Point::Erased => "Erased",
     }
 }
 

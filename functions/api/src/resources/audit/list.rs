@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
-use shared::access::audit::AuditEntry;
+use shared::{access::audit::AuditEntry, events::secret::ERASED, message::phone::Phone};
 use uuid::Uuid;
 
 use crate::{
@@ -74,7 +74,9 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         .unwrap_or(Uuid::max());
     let filter = Filter {
         actor: query.text("actor"),
-        resource: query.text("resource"),
+        resource: query
+            .text("resource")
+            .map(|resource| by_hash(&app, resource)),
         action: query.token("action"),
         from,
         before: to.min(before),
@@ -87,6 +89,21 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         entries: entries.into_iter().map(EntryView::from).collect(),
         next_cursor,
     }))
+}
+
+/// Replaces the number in the name of a suppression or a person by its hash, as the log has it.
+fn by_hash(app: &App, resource: String) -> String {
+    let kinds = ["suppression:", "person:"];
+    let given = kinds
+        .iter()
+        .find_map(|kind| Some((kind, resource.strip_prefix(kind)?)));
+    match given.and_then(|(kind, number)| Some((kind, Phone::parse(number).ok()?))) {
+        Some((kind, phone)) => {
+            let hash = app.webhook_keys.current().person_hash(&phone.to_string());
+            format!("{kind}{}", hash.trim_start_matches(ERASED))
+        }
+        None => resource,
+    }
 }
 
 /// Describes `GET /v1/audit` in the OpenAPI document.
@@ -117,7 +134,7 @@ pub fn list_doc() -> Operation {
         .query(
             "resource",
             json!({"type": "string"}),
-            "The changed resource, such as `schedule:ID`.",
+            "The changed resource, such as `schedule:ID`. The log has no numbers: `suppression:+60123456789` and `person:+60123456789` are searched by the keyed hash of the number.",
         )
         .query(
             "action",

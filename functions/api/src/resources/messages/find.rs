@@ -2,7 +2,6 @@
 //! schedules.
 
 use chrono::{DateTime, Utc};
-use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -16,7 +15,7 @@ use crate::{
             cursor::Cursor,
             list::MessageQuery,
             store::{
-                Message, MessageFilter, SCHEDULES, messages_of_phone, messages_of_schedule,
+                Message, MessageFilter, SCHEDULES, messages_of_person, messages_of_schedule,
                 schedules_by_time,
             },
         },
@@ -39,7 +38,7 @@ pub struct FoundMessages {
 /// Returns the messages of a number, its newest schedule first.
 pub async fn of_phone(
     connection: &mut MySqlConnection,
-    phone: Phone,
+    forms: &[String],
     filter: MessageFilter,
     page: PageRequest<Option<Cursor>>,
 ) -> Result<FoundMessages, ApiError> {
@@ -47,7 +46,7 @@ pub async fn of_phone(
         after: Cursor::key(page.after),
         limit: page.limit,
     };
-    let messages = messages_of_phone(connection, phone, filter, before).await?;
+    let messages = messages_of_person(connection, forms, filter, before).await?;
     let last = messages
         .last()
         .filter(|_| messages.len() == page.limit as usize);

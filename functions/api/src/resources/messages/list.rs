@@ -57,16 +57,17 @@ use crate::{
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "MessagePage")]
 pub struct Page {
-    messages: Vec<MessageView>,
+    /// The messages.
+    pub messages: Vec<MessageView>,
     /// The cursor of the next page; null on the last page. There may be a next page although this
     /// one is not full.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// A message, and the attempts before its last.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Message")]
-struct MessageView {
+pub struct MessageView {
     #[serde(flatten)]
     message: Message,
     #[serde(flatten)]
@@ -84,7 +85,7 @@ struct MessageView {
 #[derive(Clone, Copy)]
 pub enum Selection {
     /// Of a number.
-    Phone(Phone),
+    Phone,
     /// Of a schedule.
     Schedule(Uuid),
     /// With a reference.
@@ -98,6 +99,8 @@ pub enum Selection {
 pub struct MessageQuery<'a> {
     /// Of what.
     pub selection: Selection,
+    /// The number, in the forms in which its column may have it.
+    pub forms: &'a [String],
     /// Which of them.
     pub filter: MessageFilter,
     /// With a reference, or of a group.
@@ -127,7 +130,7 @@ pub async fn list(
     headers: HeaderMap,
     mut query: Query,
 ) -> Result<Response, ApiError> {
-    let (selection, names) = read_selection(&mut query);
+    let (selection, phone, names) = read_selection(&mut query);
     let include = query.choice("include", &Include::ALL, Include::as_str);
     let filter = MessageFilter {
         status: query.choice("status", &message_states(), Status::as_str),
@@ -140,8 +143,10 @@ pub async fn list(
     let after = query.cursor(Cursor::read);
     query.finish()?;
     let format = format.map_or_else(|| negotiated(&headers), Ok)?;
+    let forms = phone.map_or_else(Vec::new, |phone| forms_of(&app, phone));
     let wanted = MessageQuery {
         selection,
+        forms: &forms,
         filter,
         names: &names,
         include,
@@ -164,7 +169,15 @@ pub async fn list(
     ))
 }
 
-async fn json_page(
+/// Returns the forms in which a column may have a number: as it is, and as the hash under each key.
+pub fn forms_of(app: &App, phone: Phone) -> Vec<String> {
+    let phone = phone.to_string();
+    let hashes = app.webhook_keys.current().person_hashes(&phone);
+    std::iter::once(phone).chain(hashes).collect()
+}
+
+/// Returns a page of messages with everything that belongs to them.
+pub async fn json_page(
     connection: &mut MySqlConnection,
     wanted: MessageQuery<'_>,
     limit: u32,
@@ -172,7 +185,7 @@ async fn json_page(
     let MessageQuery { filter, after, .. } = wanted;
     let page = PageRequest { after, limit };
     let FoundMessages { messages, next } = match wanted.selection {
-        Selection::Phone(phone) => of_phone(connection, phone, filter, page).await?,
+        Selection::Phone => of_phone(connection, wanted.forms, filter, page).await?,
         Selection::Schedule(id) => {
             load_schedule(connection, id)
                 .await?
@@ -191,9 +204,9 @@ async fn json_page(
 }
 
 /// Reads of what messages are listed, and the names by which they are selected.
-fn read_selection(query: &mut Query) -> (Selection, NameFilter) {
-    let (selection, names) = (read_owner(query), NameFilter::read(query));
-    if matches!(selection, Selection::Phone(_)) && !names.is_empty() {
+fn read_selection(query: &mut Query) -> (Selection, Option<Phone>, NameFilter) {
+    let ((selection, phone), names) = (read_owner(query), NameFilter::read(query));
+    if matches!(selection, Selection::Phone) && !names.is_empty() {
         let expected = "expected phone, or reference and group, not both";
         query.complain("phone", "not-both", expected);
     }
@@ -202,13 +215,13 @@ fn read_selection(query: &mut Query) -> (Selection, NameFilter) {
         query.complain("group", "not-alone", expected);
     }
     match selection {
-        Selection::All if names.reference.is_some() => (Selection::Reference, names),
-        selection => (selection, names),
+        Selection::All if names.reference.is_some() => (Selection::Reference, phone, names),
+        selection => (selection, phone, names),
     }
 }
 
 /// Reads the number or the schedule whose messages are listed.
-fn read_owner(query: &mut Query) -> Selection {
+fn read_owner(query: &mut Query) -> (Selection, Option<Phone>) {
     let (phone, schedule) = (query.text("phone"), query.text("schedule_id"));
     if phone.is_some() && schedule.is_some() {
         query.complain(
@@ -223,13 +236,13 @@ fn read_owner(query: &mut Query) -> Selection {
             .strip_prefix(' ')
             .map_or_else(|| given.clone(), |digits| format!("+{digits}"));
         match Phone::parse(&number) {
-            Ok(phone) => return Selection::Phone(phone),
+            Ok(phone) => return (Selection::Phone, Some(phone)),
             Err(error) => query.complain("phone", error.code(), error.to_string()),
         }
     }
     if let Some(given) = schedule {
         match Uuid::try_parse(&given) {
-            Ok(id) => return Selection::Schedule(id),
+            Ok(id) => return (Selection::Schedule(id), None),
             Err(_) => query.complain(
                 "schedule_id",
                 "not-an-id",
@@ -237,7 +250,7 @@ fn read_owner(query: &mut Query) -> Selection {
             ),
         }
     }
-    Selection::All
+    (Selection::All, None)
 }
 
 /// Describes `GET /v1/messages` in the OpenAPI document.

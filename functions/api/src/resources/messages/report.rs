@@ -1,6 +1,5 @@
 //! Messages as a report: page by page like `messages::list`, with longer pages.
 
-use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
 
 use crate::{
@@ -10,7 +9,7 @@ use crate::{
             cursor::Cursor,
             list::{MessageQuery, Selection},
             store::{
-                Candidate, Message, MessageFilter, SCHEDULES, messages_of_phone, schedules_by_time,
+                Candidate, Message, MessageFilter, SCHEDULES, messages_of_person, schedules_by_time,
             },
         },
         recipients::{
@@ -37,7 +36,7 @@ pub async fn append_messages(
 ) -> Result<Option<Cursor>, ApiError> {
     let MessageQuery { filter, after, .. } = wanted;
     match wanted.selection {
-        Selection::Phone(phone) => append_of_phone(connection, page, phone, wanted).await,
+        Selection::Phone => append_of_phone(connection, page, wanted).await,
         Selection::Schedule(id) => {
             let list = ReportedList::load(connection, id).await?;
             let after = Cursor::seq_in(after, id);
@@ -100,7 +99,6 @@ fn last_of_full(candidates: &[Candidate]) -> Option<&Candidate> {
 async fn append_of_phone(
     connection: &mut MySqlConnection,
     page: &mut ReportPage,
-    phone: Phone,
     wanted: MessageQuery<'_>,
 ) -> Result<Option<Cursor>, ApiError> {
     let filter = wanted.filter;
@@ -111,7 +109,7 @@ async fn append_of_phone(
             after: before,
             limit,
         };
-        let found = messages_of_phone(connection, phone, filter, request).await?;
+        let found = messages_of_person(connection, wanted.forms, filter, request).await?;
         let is_last = found.len() < limit as usize;
         page.count_entries(found.len() as u32);
         for message in found {

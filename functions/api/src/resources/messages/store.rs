@@ -1,10 +1,12 @@
 //! `recipients` across schedules: messages of a number, of a schedule, or of a time, with their
 //! earlier attempts.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::message::{phone::Phone, status::Status};
+use shared::message::status::Status;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -26,6 +28,7 @@ pub const SCHEDULES: u32 = 20;
 pub struct Message {
     pub schedule_id: Uuid,
     pub seq: u32,
+    /// Null: it is erased.
     pub phone: Option<String>,
     #[schemars(with = "Status")]
     pub status: String,
@@ -125,25 +128,42 @@ impl MessageFilter {
     }
 }
 
+/// Returns the messages to a number, as [`messages_of_phone`] does. `forms`: how the column names the
+/// number: as it is, and as the hash that has replaced it in a schedule whose personal data is erased.
+pub async fn messages_of_person(
+    connection: &mut MySqlConnection,
+    forms: &[String],
+    filter: MessageFilter,
+    page: PageRequest<RecipientKey>,
+) -> sqlx::Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    for form in forms {
+        messages.extend(messages_of_phone(connection, form, filter, page).await?);
+    }
+    messages.sort_unstable_by_key(|message| Reverse((message.schedule_id, message.seq)));
+    messages.truncate(page.limit as usize);
+    Ok(messages)
+}
+
 /// Returns the messages to a number, its newest schedule first, and the last place of a schedule
 /// first. They follow `page.after` in this order.
-pub async fn messages_of_phone(
+async fn messages_of_phone(
     connection: &mut MySqlConnection,
-    phone: Phone,
+    phone: &str,
     filter: MessageFilter,
     page: PageRequest<RecipientKey>,
 ) -> sqlx::Result<Vec<Message>> {
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
         Message,
-        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
+        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, IF(phone LIKE '#%', NULL, phone) AS phone, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients FORCE INDEX (phone_once)
            WHERE phone = ? AND schedule_id <= ? AND (schedule_id < ? OR seq < ?) AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
              AND (? IS NULL OR sent_at < ?)
              AND (? IS NULL OR sent_at >= ? OR final_at >= ? OR (final_at IS NULL AND attempt > 0))
            ORDER BY schedule_id DESC, copy DESC LIMIT ?"#,
-        phone.to_string(),
+        phone,
         page.after.schedule_id,
         page.after.schedule_id,
         page.after.seq,
@@ -172,7 +192,7 @@ pub async fn messages_of_schedule(
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
         Message,
-        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
+        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, IF(phone LIKE '#%', NULL, phone) AS phone, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients
            WHERE schedule_id = ? AND seq > ? AND seq <= ? AND status <> 'INVALID' AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)

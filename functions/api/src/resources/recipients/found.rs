@@ -101,7 +101,7 @@ pub async fn recipients_at(
     let status = filter.status.map(Status::as_str);
     let found = sqlx::query_as!(
         FoundRecipient,
-        r#"SELECT r.schedule_id AS "schedule_id: Uuid", r.seq, r.phone, r.input, r.position, r.status, r.attempt, r.sends AS "sends!: u32", r.resends,
+        r#"SELECT r.schedule_id AS "schedule_id: Uuid", r.seq, IF(r.phone LIKE '#%', NULL, r.phone) AS phone, r.input, r.position, r.status, r.attempt, r.sends AS "sends!: u32", r.resends,
              r.message_id, r.carrier_status, r.error, r.sent_at AS "sent_at: DateTime<Utc>", r.final_at AS "final_at: DateTime<Utc>"
            FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$[0]', seq INT UNSIGNED PATH '$[1]')) named
            STRAIGHT_JOIN recipients r ON r.schedule_id = UNHEX(named.id) AND r.seq = named.seq

@@ -66,7 +66,7 @@ pub async fn page_of_recipients(
     let status = filter.status.map(Status::as_str);
     let mut recipients = sqlx::query_as!(
         Recipient,
-        r#"SELECT seq, phone, input, position, NULL AS "call?: u32", status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
+        r#"SELECT seq, IF(phone LIKE '#%', NULL, phone) AS phone, input, position, NULL AS "call?: u32", status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? IS NULL OR status = ?)
              AND (? IS NULL OR sent_at >= ? OR final_at >= ? OR (final_at IS NULL AND attempt > 0)) ORDER BY seq LIMIT ?"#,

@@ -49,7 +49,7 @@ fn listed(status: &str) -> Value {
         "paused_at": null,
         "pause_reason": null,
         "reason": null,
-        "finished_at": null,
+        "finished_at": null, "personal_data_erased_at": null,
         "created_at": "2026-12-01T01:00:00Z",
         "created_by": "key:0190a0b0-c0d0-7080-8000-00000000000e",
         "resend_of": null,

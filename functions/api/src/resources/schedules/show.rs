@@ -131,6 +131,9 @@ pub struct ScheduleView {
     /// The reason that the caller of its pause or cancel has given.
     pub reason: Option<String>,
     pub finished_at: Option<DateTime<Utc>>,
+    /// When its text, and the numbers, variables and references of its recipients were erased, because
+    /// they were kept for as long as the deployment keeps them. Null: they are still there.
+    pub personal_data_erased_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     /// The actor, as in the audit log.
     pub created_by: Option<String>,
@@ -235,6 +238,7 @@ impl ScheduleView {
             pause_reason: schedule.pause_reason,
             reason: schedule.reason,
             finished_at: schedule.finished_at,
+            personal_data_erased_at: schedule.personal_data_erased_at,
             created_at: schedule.created_at,
             created_by: schedule.created_by,
             resend_of: progress.resend_of,

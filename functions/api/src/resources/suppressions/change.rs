@@ -7,7 +7,6 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde_json::json;
-use shared::message::phone::Phone;
 
 use crate::{
     App,
@@ -15,7 +14,7 @@ use crate::{
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
     resources::suppressions::{
-        NoteRequest, is_reason, no_such_suppression, note_schema, phone_of,
+        NoteRequest, is_reason, no_such_suppression, note_schema, person_of, phone_of,
         read::{SuppressionView, read_view, view_example},
         read_note, required_reason_schema,
         store::{Note, delete_suppression, find_suppression, insert_note, insert_suppressions},
@@ -26,10 +25,10 @@ use crate::{
 const DELETE_REASON: &str =
     "expected why the number gets messages again, in 1 to 255 characters, for the audit log";
 
-fn change(action: &'static str, phone: Phone) -> Change<'static> {
+fn change(action: &'static str, person: &str) -> Change<'static> {
     Change {
         action,
-        resource: format!("suppression:{phone}"),
+        resource: format!("suppression:{person}"),
         ..Change::default()
     }
 }
@@ -54,7 +53,8 @@ pub async fn put(
         created_at: app.db.now(),
         created_by: caller.actor(),
     };
-    let note = &note;
+    let (note, person) = (&note, person_of(&app, phone));
+    let person = &person;
     let (new, row) = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let new = insert_suppressions(&mut transaction, &[phone], note).await? > 0;
@@ -65,7 +65,7 @@ pub async fn put(
             let after = json!({"reason": note.reason, "source": note.source, "new": new});
             let change = Change {
                 after: Some(after),
-                ..change("suppression.put", phone)
+                ..change("suppression.put", person)
             };
             Ok(((new, row), change))
         })
@@ -92,7 +92,8 @@ pub async fn delete(
     }
     query.finish()?;
     let phone = phone_of(&phone)?;
-    let reason = &reason;
+    let (reason, person) = (&reason, person_of(&app, phone));
+    let person = &person;
     audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let before = find_suppression(&mut transaction, phone)
@@ -103,7 +104,7 @@ pub async fn delete(
             let change = Change {
                 before: Some(before),
                 after: Some(json!({ "reason": reason })),
-                ..change("suppression.delete", phone)
+                ..change("suppression.delete", person)
             };
             Ok(((), change))
         })

@@ -7,9 +7,10 @@ pub mod routes;
 pub mod store;
 
 use serde_json::{Value, json};
-use shared::message::phone::Phone;
+use shared::{events::secret::ERASED, message::phone::Phone};
 
 use crate::{
+    App,
     http::{
         error::{ApiError, FieldError},
         fields::Fields,
@@ -34,7 +35,7 @@ fn is_reason(reason: &str) -> bool {
 }
 
 /// Parses a number in a path.
-fn phone_of(path: &str) -> Result<Phone, ApiError> {
+pub fn phone_of(path: &str) -> Result<Phone, ApiError> {
     Phone::parse(path).map_err(|error| {
         ApiError::invalid(vec![FieldError::new(
             "phone",
@@ -42,6 +43,12 @@ fn phone_of(path: &str) -> Result<Phone, ApiError> {
             error.to_string(),
         )])
     })
+}
+
+/// Returns how the audit log names a number: a keyed hash, because its rows cannot be erased.
+pub fn person_of(app: &App, phone: Phone) -> String {
+    let hash = app.webhook_keys.current().person_hash(&phone.to_string());
+    hash.trim_start_matches(ERASED).to_owned()
 }
 
 fn no_such_suppression() -> ApiError {

@@ -74,16 +74,26 @@ pub struct SuppressionView {
     notes: Vec<LaterNote>,
 }
 
+/// Reads a suppression with its notes. `None`: the number is not suppressed.
+pub async fn find_view(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+) -> sqlx::Result<Option<SuppressionView>> {
+    let Some(suppression) = find_suppression(connection, phone).await? else {
+        return Ok(None);
+    };
+    let notes = notes_of(connection, phone).await?;
+    Ok(Some(SuppressionView { suppression, notes }))
+}
+
 /// Reads a suppression with its notes. Fails with 404 if the number is not suppressed.
 pub async fn read_view(
     connection: &mut MySqlConnection,
     phone: Phone,
 ) -> Result<SuppressionView, ApiError> {
-    let suppression = find_suppression(connection, phone)
+    find_view(connection, phone)
         .await?
-        .ok_or_else(no_such_suppression)?;
-    let notes = notes_of(connection, phone).await?;
-    Ok(SuppressionView { suppression, notes })
+        .ok_or_else(no_such_suppression)
 }
 
 /// Returns an example of [`SuppressionView`].

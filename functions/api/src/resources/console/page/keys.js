@@ -10,7 +10,7 @@ const K = T.keys;
 // What a key may be granted (docs/api/access.md).
 const PERMISSIONS = [
   "schedules:read", "schedules:write", "schedules:high", "attention:read", "attention:write", "suppressions:read",
-  "suppressions:write", "suppressions:delete", "webhooks:read", "webhooks:own", "senders:any", "carriers:read",
+  "suppressions:write", "suppressions:delete", "people:read", "people:erase", "webhooks:read", "webhooks:own", "senders:any", "carriers:read",
   "carriers:write", "system:stop", "audit:read",
 ];
 

@@ -53,7 +53,7 @@ pub async fn reported_recipients(
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
         ReportedRecipient,
-        r#"SELECT seq, phone, input, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
+        r#"SELECT seq, IF(phone LIKE '#%', NULL, phone) AS phone, input, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients
            WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? OR status <> 'INVALID') AND (? IS NULL OR status = ?)

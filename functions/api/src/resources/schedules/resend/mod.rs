@@ -173,6 +173,10 @@ async fn insert(
     let row = load_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
+    if row.erased_to_seq.is_some() {
+        let detail = "expected a schedule whose numbers and text are not erased yet".to_owned();
+        return Err(ApiError::Refused(&problems::PERSONAL_DATA_ERASED, detail));
+    }
     if let Some(sender) = &row.sender {
         permit_sender(transaction, caller, sender).await?;
     }
@@ -234,5 +238,5 @@ pub fn resend_doc() -> Operation {
         .body(Takes::optional_json(body_schema(), example))
         .makes::<Resent>("The schedule that sends again.", shown("scheduled", more.clone()))
         .answers::<Resent>(200, "The schedule that an earlier call has made.", shown("scheduled", more))
-        .problems(&["not-found", "wrong-state", "nothing-to-resend", "too-many-resends", "daily-limit"])
+        .problems(&["not-found", "wrong-state", "nothing-to-resend", "personal-data-erased", "too-many-resends", "daily-limit"])
 }

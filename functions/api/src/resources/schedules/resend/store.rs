@@ -111,7 +111,7 @@ pub async fn recipients_to_copy(
     let found = sqlx::query_as!(
         OldRecipient,
         r#"SELECT r.seq, r.phone AS "phone!" FROM recipients r FORCE INDEX (PRIMARY)
-           WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND FIND_IN_SET(r.status, ?) AND r.phone IS NOT NULL
+           WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND FIND_IN_SET(r.status, ?) AND r.phone LIKE '+%'
              AND NOT EXISTS (
                SELECT 1 FROM schedule_resends e FORCE INDEX (by_original)
                STRAIGHT_JOIN recipients x FORCE INDEX (phone_once) ON x.schedule_id = e.schedule_id AND x.phone = r.phone
