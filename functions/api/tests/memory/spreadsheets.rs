@@ -88,9 +88,9 @@ fn sheet(parts: Parts, piece: (&str, usize)) -> Vec<u8> {
 
 /// Adds the distinct texts of an XLSX file.
 fn texts(parts: Parts, texts: impl Iterator<Item = String>) -> Parts {
-    let texts: String = texts
-        .map(|text| format!("<si><t>{text}</t></si>"))
-        .collect();
+    let texts = texts.fold(String::new(), |all, text| {
+        all + "<si><t>" + &text + "</t></si>"
+    });
     let begin = format!(r#"<sst xmlns="{MAIN}">"#);
     parts.add("xl/sharedStrings.xml", &begin, (&texts, 1), "</sst>")
 }
