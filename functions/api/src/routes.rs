@@ -24,8 +24,8 @@ use crate::{
     openapi,
     resources::{
         api_keys, attention, audit, budgets, carriers, console, documentation, health, messages,
-        people, prices, problems, receipts, recipients, schedules, second_factor, senders, sessions,
-        spreadsheets, suppressions, system, uncertain, users, webhooks,
+        people, prices, problems, receipts, recipients, schedules, second_factor, senders,
+        sessions, spreadsheets, suppressions, system, uncertain, users, webhooks,
     },
     route::Route,
 };

@@ -29,8 +29,8 @@ use crate::{
     http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::{CountsSchema, Operation},
     resources::schedules::{
-        cost::{self, ScheduleCost},
         canary::CanaryView,
+        cost::{self, ScheduleCost},
         edit::end_of,
         examples::{forecast_example, shown},
         forecast::{Forecast, Forecaster},

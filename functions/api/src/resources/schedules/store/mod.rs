@@ -14,8 +14,8 @@ use chrono::{DateTime, Utc};
 use shared::{
     money::costs::add_planned,
     schedule::{
-        canary::CanaryRule, on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
-        status::ScheduleStatus, unique_by::UniqueBy,
+        canary::CanaryRule, on_uncertain::OnUncertain, priority::Priority, row::Schedule,
+        start::Start, status::ScheduleStatus, unique_by::UniqueBy,
     },
 };
 use sqlx::MySqlConnection;
