@@ -214,7 +214,8 @@ async fn a_report_has_the_cost_of_each_recipient(pool: MySqlPool) {
         "INSERT INTO price_lists (version, id, currency, price_count, created_at, created_by) VALUES (3, UNHEX(REPEAT('07', 16)), 'EUR', 1, NOW(3), 'test')",
         "INSERT INTO prices (version, prefix, micros) VALUES (3, '1201', 20000)",
         "INSERT INTO schedule_costs (schedule_id, prices_version) SELECT id, 3 FROM schedules",
-        "UPDATE recipients SET status = 'DELIVRD', attempt = 3, resends = 1, id_start = 'm' WHERE seq = 2",
+        "UPDATE recipients SET status = 'DELIVRD', attempt = 3, resends = 1, id_start = 'm',
+           sent_at = NOW(3), final_at = NOW(3) WHERE seq = 2",
         "UPDATE recipients SET phone = '+491701234567' WHERE seq = 3",
         // A later list changes nothing.
         "INSERT INTO price_lists (version, id, currency, price_count, created_at, created_by) VALUES (4, UNHEX(REPEAT('08', 16)), 'MYR', 1, NOW(3), 'test')",

@@ -17,7 +17,7 @@ use crate::{
     openapi::{Operation, Takes, operation::object},
     resources::budgets::{
         create::read,
-        request::{amount, amount_schema},
+        request::{amount_schema, parse_amount},
         store::{delete_budget, delete_spending, set_amount},
         view::{BudgetView, example, no_such_budget, parse_id},
     },
@@ -33,19 +33,15 @@ pub async fn change(
 ) -> Result<Json<BudgetView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let body = &body::read_small_json(&request.0, request.1).await?;
+    let given = &read_amount(&body::read_small_json(&request.0, request.1).await?)?;
     let now = app.db.now();
     let view = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let budgets = all_budgets(&mut transaction, now).await?;
             let before = budgets.iter().find(|budget| budget.id == id);
             let before = before.ok_or_else(no_such_budget)?;
-            let mut fields = Fields::read(body)?;
-            let given = amount(&mut fields, before.unit);
-            fields.require("amount", "a string");
-            let errors = fields.finish();
-            let given = given.filter(|_| errors.is_empty());
-            let given = given.ok_or_else(|| ApiError::invalid(errors))?;
+            let given = parse_amount(given, before.unit);
+            let given = given.map_err(|error| ApiError::invalid(vec![error]))?;
             set_amount(&mut transaction, id, given, now).await?;
             let change = Change {
                 action: "budget.change",
@@ -57,6 +53,17 @@ pub async fn change(
         })
     });
     view.await.map(Json)
+}
+
+/// Reads the only field. Its form follows from the unit of the budget.
+fn read_amount(body: &[u8]) -> Result<String, ApiError> {
+    let mut fields = Fields::read(body)?;
+    let amount = fields.text("amount");
+    fields.require("amount", "a string");
+    let errors = fields.finish();
+    amount
+        .filter(|_| errors.is_empty())
+        .ok_or_else(|| ApiError::invalid(errors))
 }
 
 /// Returns 204.

@@ -6,7 +6,10 @@ use shared::money::{
     budgets::{SYSTEM, Unit, period::Period},
 };
 
-use crate::http::{error::ApiError, fields::Fields};
+use crate::http::{
+    error::{ApiError, FieldError},
+    fields::Fields,
+};
 
 /// Parts of a budget, at most.
 const MOST_PARTS: u64 = 999_999_999;
@@ -58,8 +61,19 @@ impl BudgetRequest {
 }
 
 /// Reads the amount of a budget.
-pub fn amount(fields: &mut Fields<'_>, unit: Unit) -> Option<u64> {
+fn amount(fields: &mut Fields<'_>, unit: Unit) -> Option<u64> {
     let given = fields.text("amount")?;
+    match parse_amount(&given, unit) {
+        Ok(amount) => Some(amount),
+        Err(error) => {
+            fields.complain("amount", error.code, error.detail);
+            None
+        }
+    }
+}
+
+/// Parses the amount of a budget.
+pub fn parse_amount(given: &str, unit: Unit) -> Result<u64, FieldError> {
     let amount = match unit {
         Unit::Money => given.parse::<Amount>().ok().map(|Amount(micros)| micros),
         Unit::Parts => {
@@ -68,14 +82,13 @@ pub fn amount(fields: &mut Fields<'_>, unit: Unit) -> Option<u64> {
             parts.filter(|_| is_number)
         }
     };
-    if amount.is_none() {
+    amount.ok_or_else(|| {
         let expected = match unit {
             Unit::Money => format!("expected {AMOUNT}"),
             Unit::Parts => format!("expected a whole number up to {MOST_PARTS}"),
         };
-        fields.complain("amount", "not-an-amount", expected);
-    }
-    amount
+        FieldError::new("amount", "not-an-amount", expected)
+    })
 }
 
 fn is_scope(scope: &str) -> bool {
