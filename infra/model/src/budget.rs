@@ -165,7 +165,6 @@ impl Model for BudgetModel {
         for (at, pass) in state.passes.iter().enumerate() {
             match pass.stage {
                 PassStage::Idle if pass.waiting > 0 => steps.push(BudgetStep::Read(at)),
-                PassStage::Idle => {}
                 PassStage::Read(_) => steps.push(BudgetStep::Reserve(at)),
                 PassStage::Sending => {
                     if pass.started < pass.reserved {
@@ -178,7 +177,7 @@ impl Model for BudgetModel {
                 PassStage::Paused if state.amount == AMOUNTS[1] => {
                     steps.push(BudgetStep::Resume(at));
                 }
-                PassStage::Paused => {}
+                PassStage::Idle | PassStage::Paused => {}
             }
         }
         steps.extend((state.amount == AMOUNTS[0]).then_some(BudgetStep::Raise));

@@ -86,18 +86,17 @@ impl Reservation {
             }
             let budget = &self.budgets[at];
             let reserving = retry_lock_conflicts(|| reserve(db, budget, quantity));
-            match reserving.await.context("reserving of a budget")? {
-                Some(used) => self.budgets[at].used = Some(used),
-                None => {
-                    for budget in &self.budgets[..at] {
-                        let quantity = sum.of(budget.unit);
-                        retry_lock_conflicts(|| give_back(db, budget, quantity))
-                            .await
-                            .context("giving back to a budget")?;
-                    }
-                    return Ok(false);
+            let used = reserving.await.context("reserving of a budget")?;
+            if used.is_none() {
+                for budget in &self.budgets[..at] {
+                    let quantity = sum.of(budget.unit);
+                    retry_lock_conflicts(|| give_back(db, budget, quantity))
+                        .await
+                        .context("giving back to a budget")?;
                 }
+                return Ok(false);
             }
+            self.budgets[at].used = used;
         }
         Ok(true)
     }
