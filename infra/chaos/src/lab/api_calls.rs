@@ -1,5 +1,7 @@
 //! An operator's calls of the real API, through its router.
 
+use std::time::Duration;
+
 use api::App;
 use axum::{
     body::{Body, to_bytes},
@@ -10,11 +12,21 @@ use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use shared::message::window::Window;
+use shared::{message::window::Window, platform::db::Db};
 use testkit::window;
 
-use super::{copies, intervention::ApiCall, plan::OtherSchedule, resends, world::World};
+use super::{
+    copies,
+    intervention::ApiCall,
+    invocation::Invocation,
+    plan::OtherSchedule,
+    production::{CONNECT_TIMEOUT, pool},
+    resends,
+    world::World,
+};
 
+/// The gateway gives up at thirty seconds.
+const CALL_TIME: Duration = Duration::from_secs(30);
 /// Seconds from the call to the schedule's time: enough for a one-time schedule, or not enough.
 const AHEAD_S: std::ops::RangeInclusive<u32> = 80..=600;
 /// The shortest `max_lateness_s` and `send_within_s` that the API allows.
@@ -123,6 +135,10 @@ impl World {
             ApiCall::SendNow => (Request::post(path("/send-now")), Value::Null),
             ApiCall::Retry => (Request::post(path("/retry")), Value::Null),
             ApiCall::Resend => return self.resend(id).await,
+            ApiCall::ErasePerson => {
+                let place = self.rng.number(1..=self.plan.recipients);
+                return self.erase_person(&phones(place, 1)[0]).await;
+            }
             ApiCall::Append(count) => {
                 let first = 1000 + self.rng.number(0..=8) * 1000;
                 (
@@ -187,6 +203,27 @@ impl World {
         body: &Value,
     ) -> anyhow::Result<(StatusCode, Value)> {
         self.call_app(self.app.clone(), request, body).await
+    }
+
+    /// Calls the API in an environment of its own, which may be killed. Returns `None` if it was.
+    pub async fn call_in_environment(
+        &self,
+        request: Builder,
+        kill_after: Option<Duration>,
+    ) -> anyhow::Result<Option<(StatusCode, Value)>> {
+        let database = pool(&self.options, CONNECT_TIMEOUT);
+        let app = App {
+            db: Db::with_one_connection(database.clone(), self.clock.clone()),
+            ..self.app.clone()
+        };
+        let call = self.call_app(app, request, &Value::Null);
+        // Fault points tell invocations apart only where they freeze them.
+        let answer = Invocation::new(0, CALL_TIME).run(call, kill_after).await;
+        // The kernel closes the connection of a process that has ended.
+        tokio::time::timeout(Duration::from_secs(1), database.close())
+            .await
+            .ok();
+        answer.transpose()
     }
 
     /// Calls an API other than the one that all calls share.

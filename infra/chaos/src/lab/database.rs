@@ -7,6 +7,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
 };
 
+use super::erasures;
 use crate::history;
 
 /// A database that one run creates and drops.
@@ -54,6 +55,9 @@ impl Database {
         history::record_changes(&pool)
             .await
             .context("recording the changes of rows")?;
+        erasures::record(&pool)
+            .await
+            .context("recording what is erased")?;
         Ok((options, pool))
     }
 }

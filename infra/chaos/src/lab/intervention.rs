@@ -81,6 +81,8 @@ pub enum ApiCall {
     Append(u32),
     /// `POST …/recipients/cancel` with a few random ones.
     CancelRecipients,
+    /// `DELETE /v1/people/{phone}` of a random number of the main list. It may be killed.
+    ErasePerson,
     /// `PATCH …/recipients` with new numbers for a few random ones.
     ChangeNumbers,
     /// `PATCH` with a `run_at` so many seconds from now.

@@ -1,27 +1,15 @@
 //! Schedules that send again: an operator's call, in an environment of its own that may be killed
 //! while it copies, and the comparison of the lists.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 
-use api::App;
 use axum::http::Request;
 use serde_json::{Value, json};
-use shared::platform::db::Db;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::{
-    invocation::Invocation,
-    plan::ResendFaults,
-    production::{CONNECT_TIMEOUT, pool},
-    world::World,
-};
+use super::{plan::ResendFaults, world::World};
 
-/// A call copies for ten seconds, and the gateway gives up at thirty.
-const CALL_TIME: Duration = Duration::from_secs(30);
 /// A call is killed at most so many milliseconds after its beginning: when it copies, or is about
 /// to answer.
 const KILLED_WITHIN_MS: std::ops::RangeInclusive<u64> = 0..=60;
@@ -57,11 +45,6 @@ impl World {
     /// Calls `POST …/resend` in an environment of its own. Returns whether the list is complete: an
     /// operator repeats a call that was killed, one that came too early, and one that copied a part.
     pub async fn resend(&self, id: Uuid) -> anyhow::Result<bool> {
-        let database = pool(&self.options, CONNECT_TIMEOUT);
-        let app = App {
-            db: Db::with_one_connection(database.clone(), self.clock.clone()),
-            ..self.app.clone()
-        };
         let killed = self
             .plan
             .resends
@@ -71,17 +54,10 @@ impl World {
             .chance(killed)
             .then(|| self.rng.millis(KILLED_WITHIN_MS));
         let request = Request::post(format!("/v1/schedules/{id}/resend"));
-        let call = self.call_app(app, request, &Value::Null);
-        // Fault points tell invocations apart only where they freeze them.
-        let answer = Invocation::new(0, CALL_TIME).run(call, kill_after).await;
-        // The kernel closes the connection of a process that has ended.
-        tokio::time::timeout(Duration::from_secs(1), database.close())
-            .await
-            .ok();
-        let Some(answer) = answer else {
+        let answer = self.call_in_environment(request, kill_after).await?;
+        let Some((status, answer)) = answer else {
             return Ok(false);
         };
-        let (status, answer) = answer?;
         if answer["type"] == "/problems/nothing-to-resend" {
             return Ok(true);
         }

@@ -76,6 +76,7 @@ fault_table! {
         recipient_races,
         resend_killed,
         marks_in_part,
+        erasure,
         window_races,
     }
     database {

@@ -1,10 +1,10 @@
 // Messages by number: what somebody got, from which schedule, with all attempts.
 import { html, useState } from "./preact.js";
-import { get } from "./api.js";
+import { get, remove } from "./api.js";
 import { number, time } from "./format.js";
 import { linkTo, open } from "./router.js";
 import { T } from "./texts.js";
-import { ErrorBox, Input, Loading, Page, Select, Table, useData } from "./ui.js";
+import { ActionButton, BusyButton, ErrorBox, Input, Loading, Notice, Page, saveFile, Select, Table, useData } from "./ui.js";
 
 const M = T.messages;
 
@@ -29,11 +29,52 @@ const row = (message) => [
   html`<a href=${linkTo(`schedules/${message.schedule_id}`)}>${M.schedule}</a>`,
 ];
 
-export default function Messages({ route }) {
+/** Fetches everything that is known of a number, all pages of it, as a file. */
+async function exportPerson(path) {
+  const person = await get(path, { limit: 200 });
+  let { next_cursor: cursor } = person;
+  while (cursor) {
+    const page = await get(path, { limit: 200, cursor });
+    person.messages.push(...page.messages);
+    cursor = page.next_cursor;
+  }
+  delete person.next_cursor;
+  saveFile(new Blob([JSON.stringify(person, null, 2)], { type: "application/json" }), "person.json");
+}
+
+/** Erases what it can, in as many calls as it takes. Returns the sums. */
+async function erasePerson(path, suppression) {
+  const sums = {};
+  let last;
+  do {
+    last = await remove(path, { suppression });
+    for (const name of ["cancelled", "messages"]) sums[name] = (sums[name] ?? 0) + last[name];
+  } while (last.more);
+  return { ...sums, left: last.not_yet, suppressed: last.suppressed };
+}
+
+function Person({ phone, can, done }) {
+  const [erased, setErased] = useState(null);
+  const path = `/v1/people/${encodeURIComponent(phone)}`;
+  const options = Object.entries(M.suppressions);
+  const fields = (values, set) => html`<${Select} label=${M.suppression} value=${values.suppression} options=${options} onValue=${set("suppression")} />
+    <${Input} label=${M.repeat} required pattern=${phone.replace("+", "\\+")} value=${values.repeated} onValue=${set("repeated")} />`;
+  const act = async ({ suppression }) => {
+    setErased(await erasePerson(path, suppression));
+    done();
+  };
+  return html`<p class="actions">${can("people:read") && html`<${BusyButton} label=${M.export} act=${() => exportPerson(path)} />`}
+      ${can("people:erase") && html`<${ActionButton} label=${M.erase} title=${M.eraseTitle(phone)} question=${M.eraseText} confirm=${M.eraseConfirm}
+        danger initial=${{ suppression: "keep", repeated: "" }} fields=${fields} act=${act} />`}</p>
+    ${erased && html`<${Notice}><p>${M.erased(number(erased.messages), number(erased.cancelled))}</p>
+      ${erased.left > 0 && html`<p>${M.left(number(erased.left))}</p>`}${erased.suppressed && html`<p>${M.suppressed}</p>`}<//>`}`;
+}
+
+export default function Messages({ route, can }) {
   const { phone = "", status = "", cursor } = route.query;
   const [typed, setTyped] = useState(phone);
   const load = () => get("/v1/messages", { phone, status, cursor, limit: 20 });
-  const { data, error } = useData(load, [phone, status, cursor]);
+  const { data, error, reload } = useData(load, [phone, status, cursor]);
   const submit = (event) => {
     event.preventDefault();
     open("messages", { phone: cleaned(typed), status });
@@ -45,6 +86,7 @@ export default function Messages({ route }) {
       <${Select} label=${T.schedules.state} value=${status} options=${states}
         onValue=${(chosen) => open("messages", { phone, status: chosen })} />
       <button type="submit">${T.schedules.find}</button></form><${ErrorBox} error=${error} />
+    ${phone && data && html`<${Person} key=${phone} phone=${phone} can=${can} done=${reload} />`}
     ${!data && !error && html`<${Loading} />`}
     ${data && html`<${Table} caption=${T.pages.messages} head=${M.head} rows=${data.messages.map(row)} empty=${M.none} />
       ${data.next_cursor && html`<p><a href=${linkTo("messages", { phone, status, cursor: data.next_cursor })}>${T.more}</a></p>`}`}`;

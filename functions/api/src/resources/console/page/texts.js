@@ -296,6 +296,13 @@ export const T = {
     number: "Phone number", schedule: "Schedule", none: "No message matches.",
     head: ["Number", "State", "Sent", "Final", "Text", "Attempt", "Of"],
     attempts: (count) => `${count}, with the earlier ones`,
+    export: "Export all that is known", erase: "Erase this number", eraseTitle: (phone) => `Erase ${phone} everywhere?`, eraseConfirm: "Erase it for ever",
+    eraseText: ["What waits to be sent to the number is cancelled. In its messages the number, its variables and references are erased; counts remain.", "This cannot be undone."],
+    suppression: "List of opted out numbers", repeat: "The number again",
+    suppressions: { keep: "If it has opted out, it stays in the list", add: "Add it, so that nobody writes to it again", remove: "Remove it from the list too" },
+    erased: (messages, cancelled) => `Erased: ${messages}; cancelled before: ${cancelled}.`,
+    left: (count) => `${count} cannot be erased yet, because they may still be on their way. Repeat this a day after their lists have finished.`,
+    suppressed: "The number itself stays in the list of opted out numbers.",
   },
   people: {
     add: "Add a person", role: "Role", reset: "New password", disable: "Disable", enable: "Enable",
