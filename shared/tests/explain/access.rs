@@ -153,7 +153,7 @@ async fn check_audit_log(plans: &mut Plans<'_>) {
         plans
             .check(
                 what,
-                &["FROM audit_log"],
+                &["FROM audit_log", "id >= ? AND id < ?"],
                 &[key],
                 &[
                     &first, &last, &actor, &actor, &resource, &resource, &Null, &Null, &50,

@@ -91,7 +91,7 @@ async fn check_writes(plans: &mut Plans<'_>, _now: DateTime<Utc>) {
     plans
         .check(
             "write turns",
-            &["UPDATE turns t JOIN"],
+            &["UPDATE turns t JOIN JSON_TABLE"],
             &["t PRIMARY"],
             &[&rows],
         )
@@ -129,14 +129,6 @@ async fn check_turns(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
             &["SELECT t.schedule_id", "NOT EXISTS"],
             &["b next_in_turn"],
             &[&1000],
-        )
-        .await;
-    plans
-        .check(
-            "hold a turn",
-            &["SET t.ready_at = '9999-01-01'"],
-            &["t PRIMARY", "s PRIMARY"],
-            &[&id],
         )
         .await;
     plans
