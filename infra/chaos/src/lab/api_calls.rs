@@ -84,6 +84,9 @@ impl World {
         if let Some(send_within_s) = plan.send_within_s {
             body["send_within_s"] = send_within_s.max(LEAST_S).into();
         }
+        if let Some(recipients) = plan.canary {
+            body["canary"] = json!({"recipients": recipients, "delivered_share": 1});
+        }
         if let Some(minutes) = plan.opens_after_min {
             body["window"] = json!(window_from(run_at, minutes));
         }

@@ -51,6 +51,14 @@ pub enum Expectation {
         /// Seconds.
         at_s: i64,
     },
+    /// Before this time, at which an operator resumes it, only the canary of the main schedule is sent;
+    /// something of the rest is sent after it.
+    OnlyCanary {
+        /// Its recipients.
+        recipients: usize,
+        /// Seconds.
+        until_s: i64,
+    },
     /// Nothing of the main schedule is sent before it begins. Every change that is asked for long
     /// enough before that is made, and at least one is made after `run_at`.
     WaitsForWindow,
@@ -144,6 +152,10 @@ impl Expectation {
             } => evidence.schedules[schedule].noise(from_s * 1000, to_s * 1000),
             Self::SentBy { schedule, by_s } => evidence.schedules[schedule].rest_after(by_s * 1000),
             Self::EndsAt { at_s } => evidence.schedules[0].wrong_end(at_s * 1000),
+            Self::OnlyCanary {
+                recipients,
+                until_s,
+            } => evidence.schedules[0].beyond_canary(recipients, until_s * 1000),
             Self::WaitsForWindow => evidence.early_start(),
             Self::Throttled { most } => evidence.throttled_share(f64::MIN_POSITIVE..=most),
             Self::ThrottledAtMost { most } => evidence.throttled_share(0.0..=most),
@@ -213,6 +225,14 @@ impl Evidence {
 }
 
 impl SentSchedule {
+    /// Reports messages behind a canary before the end of its pause, and a rest that was never sent.
+    fn beyond_canary(&self, recipients: usize, until_ms: i64) -> Option<String> {
+        let before = self.accepted_ms.iter().filter(|at_ms| **at_ms < until_ms);
+        let (before, all) = (before.count(), self.accepted_ms.len());
+        (before > recipients || all <= recipients)
+            .then(|| format!("{before} messages before the resume, {all} in all"))
+    }
+
     fn noise(&self, from_ms: i64, to_ms: i64) -> Option<String> {
         let before = self.accepted_ms.partition_point(|at_ms| *at_ms < from_ms);
         let until = self.accepted_ms.partition_point(|at_ms| *at_ms < to_ms);

@@ -142,14 +142,7 @@ async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     let mut problems = Vec::new();
     problems.extend(resends::problems(world, schedules[0]).await?);
     problems.extend(copies::problems(world, schedules[0]).await?);
-    let World { emitted, pool, .. } = world;
-    emitted.add_idle_sweeps(pool, ended, watched).await?;
-    emitted.save(name, began, watched)?;
-    let mut problems = Vec::new();
-    problems.extend(resends::problems(world, schedules[0]).await?);
     problems.extend(erasures::problems(world, schedules[0]).await?);
-    #[cfg(feature = "fault-points")]
-    shared::platform::fault::remove(schedules[0]);
     schedules.extend(world.resends.ids());
     let mut outcome = verify(world, &schedules, run_at, name).await?;
     problems.extend(end?.err().map(|state| format!("stuck: {state}")));

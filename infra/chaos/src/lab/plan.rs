@@ -35,6 +35,8 @@ pub struct Plan {
     pub max_lateness_s: u32,
     /// `send_within_s` of the main schedule. May be shorter than the API allows.
     pub send_within_s: Option<u32>,
+    /// The recipients of the main schedule's canary, who all have to be DELIVRD within ten minutes.
+    pub canary: Option<u32>,
     /// The window of the main schedule opens so many minutes after its time, within the minute
     /// before. `None`: it has no window.
     pub opens_after_min: Option<i32>,
@@ -274,6 +276,7 @@ impl Plan {
             resends_uncertain: false,
             max_lateness_s: 3_600,
             send_within_s: None,
+            canary: None,
             opens_after_min: None,
             ahead_s: None,
             others: Vec::new(),

@@ -17,6 +17,7 @@ fault_table! {
         killed_three_times,
         copies_killed,
         recheck_killed,
+        canary,
     }
     queues {
         two_at_once,
