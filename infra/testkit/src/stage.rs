@@ -172,8 +172,8 @@ impl Stage {
 
     /// Sends a batch, in an invocation of one minute.
     pub async fn send(&self, batch: BatchMessage) {
-        self.sender
-            .send_batch(batch, Budget::new(INVOCATION))
+        // Boxed: a test may hold several of these large futures.
+        Box::pin(self.sender.send_batch(batch, Budget::new(INVOCATION)))
             .await
             .unwrap();
     }

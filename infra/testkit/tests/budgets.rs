@@ -140,7 +140,7 @@ impl Machine {
     }
 
     fn accepted(&self) -> u64 {
-        self.stage.simulator.carrier().accepted() as u64
+        self.stage.simulator.carrier().accepted()
     }
 
     async fn set_budget(&mut self, amount: u64) {

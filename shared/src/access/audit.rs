@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::MySqlConnection;
 use uuid::{NoContext, Timestamp, Uuid};
 
-use crate::platform::secret::hash_token;
+use crate::platform::secret::{hash_token, to_hex};
 
 /// A row of `audit_log`.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ fn clean(value: &mut Value) {
                 match (name.as_str(), member) {
                     ("message", Value::String(text)) if !text.starts_with(HASHED) => {
                         let hash = hash_token(text);
-                        *text = format!("{HASHED}{}", hex(&hash));
+                        *text = format!("{HASHED}{}", to_hex(&hash));
                     }
                     ("reason", Value::String(text)) => *text = without_numbers(text),
                     (_, member) => clean(member),
@@ -96,10 +96,6 @@ fn clean(value: &mut Value) {
         Value::Array(members) => members.iter_mut().for_each(clean),
         _ => {}
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Replaces what may be a phone number: seven digits or more, perhaps with a plus sign, and with

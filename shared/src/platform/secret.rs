@@ -81,6 +81,15 @@ pub fn random_text(length: usize) -> String {
         .collect()
 }
 
+/// Returns bytes as hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+        hex.extend([digit(byte >> 4), digit(byte & 15)]);
+        hex
+    })
+}
+
 /// Returns the stored hash of a random token. A token has 256 random bits, so it needs no slow
 /// hash.
 pub fn hash_token(token: &str) -> Vec<u8> {
@@ -131,5 +140,10 @@ mod tests {
             one != other && one.len() == 52 && one.bytes().all(|letter| LETTERS.contains(&letter))
         );
         assert_eq!(hash_token(&one).len(), 32);
+    }
+
+    #[test]
+    fn bytes_are_written_with_two_digits_each() {
+        assert_eq!(to_hex(&[0, 10, 255]), "000aff");
     }
 }

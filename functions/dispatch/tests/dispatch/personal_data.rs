@@ -81,8 +81,8 @@ async fn erase(stage: &Stage) -> Erased {
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_over_for_long_enough_is_erased_and_its_counts_remain(pool: MySqlPool) {
     let stage = erasing(&pool).await;
-    let old = finished(&stage, 7, DAYS as i64 + 1).await.schedule_id;
-    let young = finished(&stage, 3, DAYS as i64 - 1).await.schedule_id;
+    let old = finished(&stage, 7, i64::from(DAYS) + 1).await.schedule_id;
+    let young = finished(&stage, 3, i64::from(DAYS) - 1).await.schedule_id;
     let erased = erase(&stage).await;
     let values = ErasedValues {
         recipients: 7,

@@ -62,7 +62,7 @@ impl World {
         let mut environment = None;
         for sweep in 0..SWEEPS {
             let started =
-                environment.unwrap_or_else(|| Environment::start(Function::Dispatch, self));
+                environment.map_or_else(|| Environment::start(Function::Dispatch, self), Ok)?;
             let limits = Limits {
                 budget: SWEEP_TIME,
                 kill_after: None,

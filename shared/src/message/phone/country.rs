@@ -19,7 +19,7 @@ pub(super) struct Country {
     /// The ranges of all regions that share the code.
     ranges: Regex,
     /// Compiled when a number's type is asked for.
-    types: OnceLock<Box<TypeRanges>>,
+    types: OnceLock<TypeRanges>,
     /// The prefixes that are often left in after the country code: `+44 (0)20…`.
     trunk_prefixes: Vec<String>,
     least: u8,
@@ -97,7 +97,7 @@ impl Country {
     /// Returns whether a valid national number may be that of a mobile phone.
     pub(super) fn has_mobile(&self, national: &[u8]) -> bool {
         let types = self.types();
-        is_in(&types.mobile, national) && !is_in(&types.others, national)
+        is_in(types.mobile.as_ref(), national) && !is_in(types.others.as_ref(), national)
     }
 
     /// Returns the type of a valid national number.
@@ -138,10 +138,13 @@ impl Country {
     }
 }
 
+/// Returns the range of one type of a region.
+type RangeOf = fn(&Descriptors) -> Option<&Descriptor>;
+
 impl TypeRanges {
-    fn load(code: u16) -> Box<Self> {
+    fn load(code: u16) -> Self {
         let regions = DATABASE.by_code(&code).unwrap_or_default();
-        let compiled = |find: fn(&Descriptors) -> Option<&Descriptor>| {
+        let compiled = |find: RangeOf| {
             compile(
                 regions
                     .iter()
@@ -149,7 +152,7 @@ impl TypeRanges {
             )
         };
         // In the order of libphonenumber: a number in several ranges has the first of these types.
-        let others: [(NumberType, fn(&Descriptors) -> Option<&Descriptor>); 8] = [
+        let others: [(NumberType, RangeOf); 8] = [
             (NumberType::PremiumRate, Descriptors::premium_rate),
             (NumberType::TollFree, Descriptors::toll_free),
             (NumberType::SharedCost, Descriptors::shared_cost),
@@ -163,7 +166,7 @@ impl TypeRanges {
             let found = others.map(|(_, find)| find(region.descriptors()));
             found.into_iter().flatten()
         });
-        Box::new(Self {
+        Self {
             mobile: compiled(Descriptors::mobile),
             others: compile(all),
             each: others
@@ -171,11 +174,11 @@ impl TypeRanges {
                 .filter_map(|(kind, find)| Some((*kind, compiled(*find)?)))
                 .collect(),
             is_network: regions.iter().all(|region| region.id() == "001"),
-        })
+        }
     }
 
     fn find(&self, national: &[u8]) -> NumberType {
-        let other = is_in(&self.others, national)
+        let other = is_in(self.others.as_ref(), national)
             .then(|| {
                 self.each
                     .iter()
@@ -185,14 +188,13 @@ impl TypeRanges {
         match other {
             Some((kind, _)) if !self.is_network || *kind != NumberType::Voip => *kind,
             _ if self.is_network => NumberType::Satellite,
-            _ if is_in(&self.mobile, national) => NumberType::Mobile,
+            _ if is_in(self.mobile.as_ref(), national) => NumberType::Mobile,
             _ => NumberType::FixedLine,
         }
     }
 }
 
-fn is_in(ranges: &Option<Regex>, national: &[u8]) -> bool {
-    let ranges = ranges.as_ref();
+fn is_in(ranges: Option<&Regex>, national: &[u8]) -> bool {
     ranges.is_some_and(|ranges| ranges.is_match(national))
 }
 

@@ -8,7 +8,7 @@ use shared::access::Permission;
 use crate::{
     auth::addresses,
     http::fields::Fields,
-    resources::schedules::sender::{NOT_A_SENDER, is_sender},
+    resources::senders::field::{NOT_A_SENDER, is_sender},
 };
 
 /// The field of the permissions.

@@ -157,6 +157,8 @@ impl Columns {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     fn errors(text: &str) -> Vec<(Option<u32>, String, &'static str)> {
@@ -215,7 +217,7 @@ mod tests {
     fn a_list_has_at_most_a_hundred_thousand_prices() {
         let mut list = "prefix,price\n".to_owned();
         for prefix in 1_000_000..1_100_000 {
-            list += &format!("{prefix},1\n");
+            writeln!(list, "{prefix},1").unwrap();
         }
         assert_eq!(parse(list.as_bytes()).unwrap().len(), MOST_PRICES);
         list += "9,1\n";

@@ -68,14 +68,14 @@ pub async fn change(
     }
     let callback_id = find_callback(&app, &caller, id, &edit).await?;
     let (app, by, changes) = (&app, &caller, &edit);
-    let changed = audited_transaction(&app.db, by, |mut transaction| {
+    let written = audited_transaction(&app.db, by, |mut transaction| {
         Box::pin(async move { write(app, &mut transaction, by, id, changes, callback_id).await })
     });
     let Changed {
         before,
         view: schedule,
         deliveries,
-    } = changed.await?;
+    } = written.await?;
     enqueue_deliveries(app, &deliveries).await;
     let scheduled = schedule.status == ScheduleStatus::Scheduled;
     if edit.is_only_names() {

@@ -19,14 +19,17 @@ use crate::{
         fields::Fields,
     },
     openapi::operation::{object, or_null},
-    resources::schedules::{
-        callback, canary,
-        end::{EndFields, SendEnd, WrongEnd},
-        names::{self, Labels, NamesEdit, labels_of},
-        priority,
-        request::{MAX_ATTEMPTS, MAX_LATENESS_S, RATE, RESEND_WITHIN_S, fields_schema, text},
-        run_at::{Moment, moment},
-        sender, window,
+    resources::{
+        schedules::{
+            callback, canary,
+            end::{EndFields, SendEnd, WrongEnd},
+            names::{self, Labels, NamesEdit, labels_of},
+            priority,
+            request::{MAX_ATTEMPTS, MAX_LATENESS_S, RATE, RESEND_WITHIN_S, fields_schema, text},
+            run_at::{Moment, moment},
+            window,
+        },
+        senders::field as sender,
     },
 };
 

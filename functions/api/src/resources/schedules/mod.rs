@@ -28,7 +28,6 @@ pub mod resend;
 pub mod routes;
 mod run_at;
 mod selected;
-pub mod sender;
 pub mod show;
 pub mod state;
 pub mod store;

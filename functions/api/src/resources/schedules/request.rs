@@ -30,15 +30,17 @@ use crate::{
         request::{COLUMN, COUNTRY},
     },
     openapi::operation::{object, one_of_these, or_null},
-    resources::schedules::{
-        callback, canary,
-        end::{EndFields, SendEnd, send_until_schema, send_within_schema},
-        names::{self, Names},
-        priority,
-        run_at::{run_at, run_at_schema},
-        sender,
-        store::NewSchedule,
-        window,
+    resources::{
+        schedules::{
+            callback, canary,
+            end::{EndFields, SendEnd, send_until_schema, send_within_schema},
+            names::{self, Names},
+            priority,
+            run_at::{run_at, run_at_schema},
+            store::NewSchedule,
+            window,
+        },
+        senders::field as sender,
     },
 };
 

@@ -19,12 +19,10 @@ use crate::{
         query::Query,
     },
     openapi::{Operation, Takes, operation::object},
-    resources::{
-        schedules::sender::{NOT_A_SENDER, is_sender},
-        senders::{
-            list::example,
-            store::{MOST_SENDERS, Sender, delete_sender, find_sender, load_senders, write_sender},
-        },
+    resources::senders::{
+        field::{NOT_A_SENDER, is_sender},
+        list::example,
+        store::{MOST_SENDERS, Sender, delete_sender, find_sender, load_senders, write_sender},
     },
 };
 

@@ -2,6 +2,7 @@
 //! that belongs to somebody else deceives its recipients, so only an administrator chooses freely.
 
 mod change;
+pub mod field;
 mod list;
 pub mod permitted;
 pub mod routes;

@@ -149,11 +149,6 @@ async fn hash_pages(app: &App, id: Uuid, known: &Approval) -> sqlx::Result<Appro
     Ok(next)
 }
 
-/// Writes a hash as hexadecimal digits.
-pub fn to_hex(hash: &[u8]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,10 +188,5 @@ mod tests {
         assert_eq!(chain(None, &[one()]), chain(None, &[one()]));
         let first = chain(None, &[one()]);
         assert_ne!(chain(Some(&first), &[]), first, "an empty page is a page");
-    }
-
-    #[test]
-    fn a_hash_is_written_with_two_digits_per_byte() {
-        assert_eq!(to_hex(&[0, 10, 255]), "000aff");
     }
 }

@@ -6,7 +6,7 @@ use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use serde_json::json;
 use shared::{
     events::EventType,
-    platform::queue::DeliveryMessage,
+    platform::{queue::DeliveryMessage, secret},
     schedule::{
         event::record_event,
         row::{Schedule, load_schedule},
@@ -17,7 +17,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::{
-    content::{hash_of, to_hex},
+    content::hash_of,
     show::may_decide,
     store::{self, Approved, HASH_BYTES, authors, read_approval},
 };
@@ -158,7 +158,7 @@ async fn write_approval(
     let approval = read_approval(connection, id).await?;
     let (approval, _) = approval.ok_or_else(ApiError::no_such_schedule)?;
     let hash = hash_of(connection, &row, &approval).await?;
-    if hash.as_deref().map(to_hex).as_deref() != Some(&request.hash) {
+    if hash.as_deref().map(secret::to_hex).as_deref() != Some(&request.hash) {
         let detail = "the text, the times or the list have changed since; nothing is approved";
         let problem = &problems::APPROVAL_HASH_DIFFERS;
         return Err(ApiError::Refused(problem, detail.to_owned()));
@@ -182,7 +182,8 @@ async fn write_approval(
     let deliveries = record_event(connection, EventType::ScheduleApproved, id, now).await?;
     let view = read_view(app, connection, id).await?;
     let before = json!({"status": locked.status, "run_at": locked.run_at});
-    let after = json!({"status": view.status, "run_at": view.run_at, "hash": to_hex(&hash)});
+    let after =
+        json!({"status": view.status, "run_at": view.run_at, "hash": secret::to_hex(&hash)});
     let change = Change::of_schedule("schedule.approve", id, before, after);
     Ok((Decided { view, deliveries }, change))
 }

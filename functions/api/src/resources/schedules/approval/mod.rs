@@ -60,18 +60,17 @@ pub async fn follow(
     let Some(schedule) = store::read_guarded(connection, id).await? else {
         return Ok(Vec::new());
     };
-    let approval = match schedule.approval {
-        Some(approval) => approval,
-        None => {
-            let rule = app.approval_rule();
-            let recipients = schedule.recipient_count;
-            let Some(reason) = reason_for(&rule, connection, caller, recipients).await? else {
-                return Ok(Vec::new());
-            };
-            let actor = caller.actor();
-            store::insert_approval(connection, id, reason, &actor, now).await?;
-            Approval::new(actor, now)
-        }
+    let approval = if let Some(approval) = schedule.approval {
+        approval
+    } else {
+        let rule = app.approval_rule();
+        let recipients = schedule.recipient_count;
+        let Some(reason) = reason_for(&rule, connection, caller, recipients).await? else {
+            return Ok(Vec::new());
+        };
+        let actor = caller.actor();
+        store::insert_approval(connection, id, reason, &actor, now).await?;
+        Approval::new(actor, now)
     };
     let is_approved = approval.approved_hash.is_some();
     // The hash of an approved list stays if only recipients of it are cancelled.

@@ -61,11 +61,11 @@ impl ApprovalRule {
     /// Returns the rule of these settings, or what is wrong with the second one.
     pub fn parse(above: u32, callers: &str) -> Result<Self, String> {
         let names = callers.split(',').map(str::trim);
-        let named: Result<_, _> = names
+        let parsed: Result<_, _> = names
             .filter(|name| !name.is_empty())
             .map(|name| Named::parse(name).ok_or_else(|| name.to_owned()))
             .collect();
-        named.map(|callers| Self { above, callers })
+        parsed.map(|callers| Self { above, callers })
     }
 
     /// Reads `APPROVAL_ABOVE` and `APPROVAL_ROLES`.

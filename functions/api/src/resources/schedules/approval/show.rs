@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use shared::{
     batch::texts::read_variables,
     message::template::Template,
+    platform::secret,
     schedule::{row::load_schedule, status::ScheduleStatus},
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::{
-    content::{hash_list, hash_of, to_hex},
+    content::{hash_list, hash_of},
     rule::Reason,
     store::{authors, page_of_list},
 };
@@ -107,7 +108,7 @@ async fn read(
     let is_waiting = row.status == ScheduleStatus::AwaitingApproval;
     Ok(ScheduleApproval {
         may_approve: is_waiting && hash.is_some() && may_decide(caller, &authors),
-        hash: hash.as_deref().map(to_hex),
+        hash: hash.as_deref().map(secret::to_hex),
         reason,
         asked_by: approval.asked_by,
         asked_at: approval.asked_at,
