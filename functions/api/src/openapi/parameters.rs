@@ -45,6 +45,11 @@ fn of_name(name: &str) -> Value {
             "A phone number; `+` may be encoded as `%2B`.",
             json!("+60123456789"),
         ),
+        "sender" => (
+            json!({"type": "string", "minLength": 1, "maxLength": 16}),
+            "What a message is sent from; a space is encoded as `%20`.",
+            json!("Acme"),
+        ),
         "no" => (
             position(),
             "The number of the batch in its schedule, from 1.",

@@ -18,6 +18,10 @@ use crate::{
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn each_change_of_what_is_sent_voids_the_approval(pool: MySqlPool) {
     let People { ana, ben, root } = people(&pool).await;
+    let sender = Request::put("/v1/senders/Acme")
+        .header("content-type", "application/json")
+        .body(Body::from("{}"));
+    assert_eq!(root.call(sender.unwrap()).await.status, StatusCode::CREATED);
     let id = ana.schedule(&phones(0..4)).await;
     let mut hashes = HashSet::from([hash(&ben, id).await]);
     let changes = [

@@ -210,7 +210,7 @@ pub fn login_doc() -> Operation {
         )
         .body(Takes::json(object(fields, &["username", "password"]), example))
         .answers::<Tokens>(200, "The tokens of a new session.", tokens_example())
-        .problems(&["wrong-credentials", "password-change-required", "second-factor-required", "login-locked", "forbidden"])
+        .problems(&["wrong-credentials", "password-change-required", "second-factor-required", "local-login-off", "login-locked", "forbidden"])
 }
 
 /// Records a failed login in the audit log, with the id of the user if one has this name. The name

@@ -100,7 +100,7 @@ pub fn refresh_doc() -> Operation {
         .text("A refresh token is used within 7 days, once: if it is used again later, its session ends. Within 10 seconds it may be repeated, if the answer was lost. A session ends after 30 days. Expected is `refresh_token`, or `cookie: true` from a page of this origin, whose browser has the token in a cookie.")
         .body(Takes::json(fields, example))
         .answers::<Tokens>(200, "The next pair.", tokens_example())
-        .problems(&["wrong-credentials", "forbidden"])
+        .problems(&["wrong-credentials", "local-login-off", "forbidden"])
 }
 
 /// Returns the next pair; `None` if the token is refused.

@@ -36,6 +36,7 @@ pub fn filled(path: &str) -> String {
         .replace("{no}", "1")
         .replace("{recipient}", "1")
         .replace("{carrier}", "sim")
+        .replace("{sender}", "Acme")
         .replace("{event_id}", "018f0000-0000-7000-8000-000000000000")
 }
 

@@ -18,6 +18,7 @@ fault_table! {
         copies_killed,
         recheck_killed,
         canary,
+        canary_failed,
     }
     queues {
         two_at_once,

@@ -29,6 +29,11 @@ const POINTS: &[Point] = &[
 
 fn plan(rng: &mut Rng) -> Plan {
     let fails = rng.bool();
+    plan_of(rng, fails)
+}
+
+/// Returns a plan whose canary fails or passes.
+pub fn plan_of(rng: &mut Rng, fails: bool) -> Plan {
     let recipients = rng.u32(4..=12);
     let mut plan = Plan {
         canary: Some(recipients),
