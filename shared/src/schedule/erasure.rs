@@ -119,7 +119,7 @@ async fn erase_references(
     last: u32,
 ) -> sqlx::Result<u64> {
     let emptied = sqlx::query!(
-        "UPDATE recipient_references SET reference = NULL
+        "UPDATE recipient_references FORCE INDEX (PRIMARY) SET reference = NULL
          WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND reference IS NOT NULL AND group_name IS NOT NULL",
         id,
         first,
@@ -136,7 +136,7 @@ async fn erase_references(
 }
 
 /// Erases what is left when every recipient of a schedule is erased: the text, the reasons that
-/// people have given, and the hashes of its lists, from which a short list could be guessed.
+/// people have given, and the hashes of its lists and of what was approved, from which a short list could be guessed.
 pub async fn erase_texts(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -144,6 +144,13 @@ pub async fn erase_texts(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE list_calls SET hash = UNHEX(SHA2(CONCAT(HEX(schedule_id), '-', call_no), 256)) WHERE schedule_id = ?",
+        id
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "UPDATE schedule_approvals SET list_hash = NULL, is_hashed = 0,
+           approved_hash = IF(approved_hash IS NULL, NULL, UNHEX(SHA2(HEX(schedule_id), 256))) WHERE schedule_id = ?",
         id
     )
     .execute(&mut *connection)

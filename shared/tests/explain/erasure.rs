@@ -80,6 +80,14 @@ async fn check_schedules(plans: &mut Plans<'_>, id: Uuid) {
         .await;
     plans
         .check(
+            "the hashes of what was approved",
+            &["UPDATE schedule_approvals SET list_hash = NULL, is_hashed = 0"],
+            &["schedule_approvals PRIMARY"],
+            &[&id],
+        )
+        .await;
+    plans
+        .check(
             "the hashes of the lists",
             &["UPDATE list_calls SET hash"],
             &["list_calls PRIMARY"],
@@ -119,7 +127,7 @@ async fn check_recipients(plans: &mut Plans<'_>, id: Uuid) {
         (
             "the references",
             [
-                "UPDATE recipient_references SET reference = NULL",
+                "UPDATE recipient_references FORCE INDEX (PRIMARY) SET reference = NULL",
                 "BETWEEN",
             ],
             "recipient_references PRIMARY",
