@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 37] = [
+const TABLES: [&str; 36] = [
     "schedules",
     "recipients",
     "batches",
@@ -99,7 +99,6 @@ const TABLES: [&str; 37] = [
     "batch_costs",
     "budgets",
     "spending",
-    "p",
     "y",
     "n",
     "f",
