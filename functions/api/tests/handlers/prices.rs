@@ -34,6 +34,11 @@ async fn an_imported_list_is_the_current_version(pool: MySqlPool) {
     assert_eq!(imported.body["prices"], 3);
     let again = import(&api, "prefix,price\n44,0.000001\n").await.body;
     assert!(again["version"].as_u64() > imported.body["version"].as_u64());
+    let octets = Request::put(format!("{PRICES}?currency=EUR"))
+        .header("content-type", "application/octet-stream")
+        .body(Body::from(LIST));
+    let octets = api.call(octets.unwrap()).await;
+    assert_eq!(octets.body["prices"], 3, "as generated clients send it");
 
     import(&api, LIST).await;
     let shown = api.get(PRICES).await.body;

@@ -11,11 +11,12 @@ use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
     http::{
-        body::{self, content_type},
+        body::{self, OCTETS, content_type},
         error::ApiError,
         problems,
         query::Query,
     },
+    lists::doc::octets,
     openapi::{Operation, Takes},
     resources::prices::{
         CURRENCY, is_currency,
@@ -55,8 +56,9 @@ pub async fn import(
     query.finish()?;
     let (headers, body) = request;
     let given = content_type(&headers)?;
-    if given != CSV {
-        let detail = format!("expected {CSV}, found {given}");
+    // Generated clients send a file as octets.
+    if ![CSV, OCTETS].contains(&given.as_str()) {
+        let detail = format!("expected {CSV} or {OCTETS}, found {given}");
         return Err(ApiError::UnsupportedType(detail));
     }
     let prices = parse(&body::read_text(body).await?)?;
@@ -130,6 +132,8 @@ pub fn example_prices() -> [Price; 2] {
 /// Describes `PUT /v1/prices` in the OpenAPI document.
 pub fn import_doc() -> Operation {
     let example = json!({"version": 7, "currency": "EUR", "prices": 2});
+    let mut takes = Takes::text(CSV, example_list());
+    takes.media.push(octets("The same list, as a file."));
     Operation::new("importPrices", "money", "Replace the prices")
         .text(
             "A list of prices of a message part by prefix, as CSV: `prefix` (digits, with or without a plus sign), `price` (at most six decimals) and, \
@@ -141,7 +145,7 @@ pub fn import_doc() -> Operation {
             json!({"type": "string", "pattern": CURRENCY}),
             "The currency (ISO 4217).",
         )
-        .body(Takes::text(CSV, example_list()))
+        .body(takes)
         .answers::<Imported>(200, "The new version.", example)
         .problems(&["money-budgets-exist"])
 }
