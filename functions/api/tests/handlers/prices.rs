@@ -40,7 +40,6 @@ async fn an_imported_list_is_the_current_version(pool: MySqlPool) {
     let octets = api.call(octets.unwrap()).await;
     assert_eq!(octets.body["prices"], 3, "as generated clients send it");
 
-    import(&api, LIST).await;
     let shown = api.get(PRICES).await.body;
     assert_eq!(shown["currency"], "EUR");
     assert_eq!(
