@@ -345,6 +345,12 @@ mod tests {
     }
 
     #[test]
+    fn the_permissions_of_a_key_fit_their_column() {
+        let longest = Permission::to_list(&Permission::GRANTABLE);
+        assert!(longest.len() <= 255, "{}", longest.len());
+    }
+
+    #[test]
     fn permissions_and_roles_are_read_as_they_are_written() {
         for permission in Permission::ALL {
             assert_eq!(Permission::parse_list(permission.as_str()), [permission]);
