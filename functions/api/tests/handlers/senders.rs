@@ -120,9 +120,11 @@ async fn what_is_no_sender_is_not_registered(pool: MySqlPool) {
         let answer = admin.post_json("/v1/api-keys", &body).await;
         assert_eq!(answer.body["errors"][0]["field"], "allowed_senders");
     }
-    let none = Request::delete("/v1/senders/Nobody").body(Body::empty());
-    let none = admin.call(none.unwrap()).await;
-    assert_eq!(none.status, StatusCode::NOT_FOUND);
+    for sender in ["Nobody", "M%C3%BCller", "%26%C3%92"] {
+        let path = format!("/v1/senders/{sender}");
+        let none = admin.call(Request::delete(path).body(Body::empty()).unwrap());
+        assert_eq!(none.await.status, StatusCode::NOT_FOUND, "{sender}");
+    }
     let operator = admin.user("olivia", "operator").await;
     let answer = put(&operator, "Acme", &json!({})).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);

@@ -86,6 +86,10 @@ pub async fn delete(
     query: Query,
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
+    // The column has ASCII only, and a comparison with other letters would fail.
+    if !is_sender(&sender) {
+        return Err(no_such_sender());
+    }
     let sender = &sender;
     audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
