@@ -16,11 +16,11 @@ import logs
 
 ADMIN = "local-admin"
 CARRIER = "sim"  # name of the simulator in the path of its callbacks
-# All permissions that an API key can have.
+# What the first examples of docs/api call.
 PERMISSIONS = (
     "schedules:read", "schedules:write", "schedules:high", "attention:read", "attention:write",
-    "suppressions:read", "suppressions:write", "webhooks:read", "webhooks:own", "carriers:read",
-    "carriers:write", "audit:read",
+    "suppressions:read", "suppressions:write", "people:read", "people:erase", "webhooks:read",
+    "webhooks:own", "carriers:read", "carriers:write", "audit:read",
 )  # fmt: skip
 # Longer than the gateway's timeout. Password hashing is slow, above all in a binary without
 # optimization.
