@@ -14,7 +14,7 @@ class Reached(unittest.TestCase):
     def test_an_operation_that_was_not_reached_is_missing(self):
         """It is, unless it is in the list with a reason."""
         self.assertEqual(missing(operations()), [])
-        label = "POST /v1/schedules/{id}/resend"
+        label = "POST /v1/schedules/{id}/pause"
         self.assertEqual(missing(operations() - {label}), [label])
         self.assertEqual(missing(operations() - NOT_REACHED.keys()), [])
 
