@@ -2,24 +2,18 @@
 
 use anyhow::Context;
 use sqlx::{Connection, MySqlConnection, MySqlPool, Row, mysql::MySqlConnectOptions};
-use tokio::sync::{Mutex, MutexGuard};
 
 /// The share of the server's connections that are open afterwards.
 const SHARE: f64 = 0.85;
 
-/// The server is that of all runs: together they would hold too many.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-
 /// The connections of the other client.
 pub struct Crowd {
     connections: Vec<MySqlConnection>,
-    _turn: MutexGuard<'static, ()>,
 }
 
 impl Crowd {
     /// Opens connections until most of those that the server accepts are open.
     pub async fn open(pool: &MySqlPool, options: &MySqlConnectOptions) -> anyhow::Result<Self> {
-        let turn = ONE_AT_A_TIME.lock().await;
         let row = sqlx::raw_sql("SHOW GLOBAL STATUS LIKE 'Threads_connected'");
         let open: String = row.fetch_one(pool).await?.try_get(1)?;
         let most = sqlx::query_scalar("SELECT @@max_connections");
@@ -30,10 +24,7 @@ impl Crowd {
             let connection = MySqlConnection::connect_with(options).await;
             connections.push(connection.context("one more connection")?);
         }
-        Ok(Self {
-            connections,
-            _turn: turn,
-        })
+        Ok(Self { connections })
     }
 
     /// Closes them.

@@ -45,7 +45,10 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use demo::ledger::Ledger;
 use fastrand::Rng;
-use tokio::{sync::oneshot, task::LocalSet};
+use tokio::{
+    sync::{RwLock, oneshot},
+    task::LocalSet,
+};
 use uuid::Uuid;
 
 use self::{database::Database, plan::Plan, rng::SharedRng, run::Run, world::World};
@@ -57,6 +60,10 @@ pub const FAULTS: &[Fault] = faults::ALL;
 
 /// The alarms are evaluated for so long after the end of a run: what is left then has to raise one.
 const AFTERWARDS: TimeDelta = TimeDelta::minutes(15);
+
+/// The database server, which all runs share. A run that changes the server itself, and not only its
+/// own database, holds it alone: in the others its effect would be an alarm without a cause.
+static SERVER: RwLock<()> = RwLock::const_new(());
 
 /// Debug builds of nested futures need more than the default of two megabytes.
 const STACK_SIZE: usize = 16 << 20;
@@ -81,6 +88,11 @@ pub async fn run_plan(
         cfg!(feature = "fault-points"),
         "the lab needs fault points: build with `--features chaos/fault-points`"
     );
+    let (_shared, _alone) = if plan.holds_connections() {
+        (None, Some(SERVER.write().await))
+    } else {
+        (Some(SERVER.read().await), None)
+    };
     let (sender, outcome) = oneshot::channel();
     let (admin_url, thread) = (
         admin_url.to_owned(),

@@ -325,12 +325,22 @@ impl Plan {
 
     /// Returns whether any intervention keeps a function from the database.
     pub(super) fn keeps_from_database(&self) -> bool {
-        self.interventions().any(|intervention| {
-            let Intervention::During { condition, .. } = intervention else {
-                return false;
-            };
-            matches!(condition, Condition::WithoutDatabase(_))
-        })
+        self.conditions()
+            .any(|condition| matches!(condition, Condition::WithoutDatabase(_)))
+    }
+
+    /// Returns whether any intervention holds connections of the server that all runs share.
+    pub(super) fn holds_connections(&self) -> bool {
+        self.conditions()
+            .any(|condition| matches!(condition, Condition::HoldsConnections))
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = Condition> {
+        self.interventions()
+            .filter_map(|intervention| match intervention {
+                Intervention::During { condition, .. } => Some(condition),
+                Intervention::Once(_) => None,
+            })
     }
 
     /// Returns the interventions of the script and of the traps.
