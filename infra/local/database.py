@@ -12,6 +12,7 @@ import getpass
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -48,6 +49,10 @@ FAST = [
 # The same for a server that will be killed: each commit reaches the operating system before it is
 # acknowledged, and a partially written page can be repaired.
 FAST_AND_KILLED = ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync"]
+# The data of a server for tests is kept in memory if there is room: there, a database with all tables
+# is created in a tenth of the time.
+MEMORY = Path("/dev/shm")
+ROOM = 8 << 30  # bytes; all tests together need less than a quarter at a time
 
 USERS = r"""
 CREATE USER IF NOT EXISTS 'sms_migrate'@'%' IDENTIFIED BY 'local';
@@ -78,6 +83,15 @@ def with_name(url, name, user=None):
     return parts._replace(netloc=netloc, path=f"/{name}").geturl()
 
 
+def room(folder):
+    """Returns how many bytes a folder in memory can take; 0 if there is none."""
+    if not os.path.ismount(folder):
+        return 0
+    meminfo = Path("/proc/meminfo").read_text().splitlines()
+    available = next(int(line.split()[1]) << 10 for line in meminfo if line.startswith("MemAvail"))
+    return min(shutil.disk_usage(folder).free, available)
+
+
 class Database:
     """The database server of one state folder, of kind `mariadb`, `mysql` or `given`."""
 
@@ -98,7 +112,7 @@ class Database:
         port = free_port(os.environ.get("DB_PORT") or earlier)
         data = self.folder / "data"
         if not (data / "mysql").is_dir():
-            shutil.rmtree(data, ignore_errors=True)  # left incomplete by an interrupted start
+            self.remove()  # left incomplete by an interrupted start
             self._initialize(data)
         # Left by a server that was killed. MySQL does not start while the process id in it exists,
         # even if that process is a zombie.
@@ -110,6 +124,14 @@ class Database:
         self.processes.start("database", command, port=port, kind=self.kind, flags=self.flags)
         self.processes.wait_until("database", self._answers, 60)
         return self.url()
+
+    def remove(self):
+        """Removes the data of a server that does not run."""
+        data = self.folder / "data"
+        if data.is_symlink():
+            shutil.rmtree(data.resolve(), ignore_errors=True)
+            data.unlink()
+        shutil.rmtree(data, ignore_errors=True)
 
     def restart(self):
         """Kills the server and starts it again on the same port and data; returns its URL."""
@@ -169,8 +191,11 @@ class Database:
         ]
 
     def _initialize(self, data):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.flags and room(MEMORY) >= ROOM:
+            # Through a link, so that a server in another folder never finds the data.
+            data.symlink_to(tempfile.mkdtemp(prefix="sms-database-", dir=MEMORY))
         if self.kind == "mariadb":
-            self.folder.mkdir(parents=True, exist_ok=True)
             command = [
                 "mariadb-install-db",
                 "--no-defaults",
@@ -182,12 +207,12 @@ class Database:
                 self._temporary(),
             ]
         else:
-            data.mkdir(parents=True, exist_ok=True)
+            data.mkdir(exist_ok=True)
             command = [*map(str, self._program()), "--initialize-insecure"]
             command += [f"--user={getpass.getuser()}", f"--datadir={data}", self._temporary()]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
-            shutil.rmtree(data, ignore_errors=True)
+            self.remove()
             raise SystemExit(
                 f"the {self.kind} database could not be initialized:\n{done.stdout[-3000:]}"
             )

@@ -313,6 +313,7 @@ class Stack:
         for name in self.facts.get("created", []) if self.database.kind == "given" else []:
             self.database.drop(name)
         self.processes.stop("database")
+        self.database.remove()
         shutil.rmtree(self.state)
 
     def status(self):
