@@ -31,9 +31,9 @@ use tracing::{Instrument, Span};
 
 use super::{figures, hours::SendingHours, outcome::Answer};
 
-/// The requests of a pass that have a span each. Of more, which only small requests are, the spans
-/// would cost as much as the requests.
-const TRACED: u32 = 32;
+/// The first requests of a pass, which have a span each even if they succeed. Of all, the spans would
+/// cost as much as small requests do.
+const TRACED: u32 = 8;
 
 /// The places of the recipients that one request carries. Never empty; all get the same text.
 pub type Request = Vec<usize>;

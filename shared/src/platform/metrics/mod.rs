@@ -154,6 +154,9 @@ async fn with_start<T>(work: impl Future<Output = T>) -> T {
 /// The library's collector, which writes the embedded metric format: one per process.
 static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
 
+/// The usual size of a line in bytes.
+const LINE_SIZE: usize = 4096;
+
 /// Held from the first figure of a line until it is written.
 static LINE: Mutex<()> = Mutex::new(());
 
@@ -179,7 +182,7 @@ impl Sink {
     }
 
     /// Writes one line, or none if there is no figure.
-    fn write(&self, figures: &Figures, out: impl io::Write) -> io::Result<()> {
+    fn write(&self, figures: &Figures, mut out: impl io::Write) -> io::Result<()> {
         let _line = LINE.lock().unwrap_or_else(PoisonError::into_inner);
         metrics::with_recorder(|recorder| {
             for (counter, sum) in figures.counts() {
@@ -194,7 +197,10 @@ impl Sink {
                 }
             }
         });
-        self.0.flush(out)
+        // The library writes word by word, and the standard output would pass them on in small pieces.
+        let mut line = Vec::with_capacity(LINE_SIZE);
+        self.0.flush(&mut line)?;
+        out.write_all(&line)
     }
 }
 

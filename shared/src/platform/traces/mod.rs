@@ -74,6 +74,8 @@ where
         .with_target(false)
         .with_level(false)
         .with_tracked_inactivity(false)
+        // Nothing here reads OpenTelemetry's own current context, and setting it costs at each poll.
+        .with_context_activation(false)
         .with_filter(our_spans())
 }
 
