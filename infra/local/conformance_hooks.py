@@ -6,6 +6,7 @@ two users.
 """
 
 import ast
+import base64
 import hashlib
 import hmac
 import json
@@ -107,6 +108,7 @@ def _create_second_user():
 PROTECTED_USERS = _create_second_user()
 # Logged in before the run, because wrong passwords lock the client's IP address.
 FIRST_TOKEN = [_log_in(**ADMIN)["access_token"]]
+REFRESH_TOKENS = [_log_in(SECOND_USER, PASSWORD)["refresh_token"]]
 
 
 class Caller:
@@ -128,6 +130,20 @@ class Caller:
 
 RESOURCES = conformance_resources.Resources(Caller())
 RESOURCES.due(3)
+
+
+def _credentials():
+    """Returns the body of a login."""
+    return {"username": SECOND_USER, "password": PASSWORD}
+
+
+def _first_refresh():
+    """Returns the body of a refresh: with a token once, because its repetition ends the session."""
+    return {"refresh_token": REFRESH_TOKENS.pop() if REFRESH_TOKENS else "used"}
+
+
+# The bodies of calls that need a password or a token.
+LOGINS = {"POST /v1/auth/login": _credentials, "POST /v1/auth/refresh": _first_refresh}
 REACHED = conformance_resources.Reached(os.environ["CONFORMANCE_REACHED"])
 
 
@@ -204,8 +220,27 @@ def _use_resource(case):
     if meta is None or not meta.generation.mode.is_positive or meta.phase.name == "stateful":
         return
     label = case.operation.label
-    if case.path_parameters and RESOURCES.chosen():
+    made = RESOURCES.body(label, case.media_type) if case.media_type else None
+    if made is None and label in conformance_resources.WITH_FILES:
+        return
+    if not case.path_parameters and made is None and label not in LOGINS:
+        return
+    if not RESOURCES.chosen(label):
+        return
+    if label == "DELETE /v1/auth/sessions/{id}":
+        case.path_parameters["id"] = _session_of(_log_in(SECOND_USER, PASSWORD)["access_token"])
+    elif case.path_parameters:
         case.path_parameters.update(RESOURCES.parameters(label) or {})
+    if made is not None:
+        case.body, case.query = made, conformance_resources.QUERIES.get(label, {})
+    elif label in LOGINS:
+        case.body = LOGINS[label]()
+
+
+def _session_of(token):
+    """Returns the session of an access token."""
+    claims = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sid"]
 
 
 @schemathesis.hook

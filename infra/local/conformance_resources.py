@@ -6,6 +6,8 @@ was made for them. Each operation that is answered 2xx is recorded in the file C
 run as a program, this module fails if one is missing that is not in NOT_REACHED.
 """
 
+import gzip
+import io
 import itertools
 import json
 import os
@@ -15,6 +17,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import zipfile
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
@@ -22,22 +25,14 @@ from http import HTTPStatus
 # examples by functions/api/tests/handlers/openapi_examples.rs.
 NOT_REACHED = {
     "POST /v1/schedules/{id}/send-now": "needs a schedule that was found hours too late",
-    "POST /v1/schedules/{id}/recipients/{recipient}/resolve": "needs a request without an answer",
-    "POST /v1/schedules/{id}/recipients": "needs a list of valid numbers in one of eight formats",
-    "POST /v1/spreadsheets/convert": "needs a file of a spreadsheet",
-    "POST /v1/auth/login": "needs a password",
-    "POST /v1/auth/password": "needs a password",
-    "POST /v1/auth/refresh": "needs a refresh token",
-    "POST /v1/auth/second-factor": "needs a password",
-    "POST /v1/auth/second-factor/confirm": "needs a code",
-    "POST /v1/auth/second-factor/remove": "needs a password and a code",
-    "DELETE /v1/auth/sessions/{id}": "needs a session of the caller",
     "GET /v1/schedules/{id}/approval": "no schedule of the run needs an approval",
     "POST /v1/schedules/{id}/approve": "needs a second person",
     "POST /v1/schedules/{id}/reject": "needs a second person",
-    "PUT /v1/prices": "needs a table of prices",
-    "POST /v1/schedules/{id}/resend": "needs a finished schedule with failed messages",
-    "POST /v1/schedules/{id}/recipients/cancel": "needs recipients that the schedule has",
+    "POST /v1/auth/login": "wrong passwords of other requests at the same time lock the address",
+    "POST /v1/auth/password": "would change the password with which the run logs in",
+    "POST /v1/auth/second-factor": "would add a second factor to the run's own logins",
+    "POST /v1/auth/second-factor/confirm": "needs a code, from the secret of such a second factor",
+    "POST /v1/auth/second-factor/remove": "needs such a second factor",
     "GET /openapi.json": "schemathesis reads it before the first request that is recorded",
 }
 # Others that a run may miss, because its time is limited. Each kind of request is also sent by the
@@ -46,6 +41,58 @@ MISSED_BY_CHANCE = 3
 # The share of the valid requests that get a resource.
 SHARE = 0.3
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs/openapi.json"
+
+
+# The operations whose bodies are files or lists: no schema describes what is in them.
+APPEND, CONVERT = "POST /v1/schedules/{id}/recipients", "POST /v1/spreadsheets/convert"
+PRICES = "PUT /v1/prices"
+WITH_FILES = {APPEND, CONVERT, PRICES}
+CANCEL = "POST /v1/schedules/{id}/recipients/cancel"
+# What their query has to say. Other parameters tell how to read a list, and none of these has their
+# columns or sheets.
+QUERIES = {PRICES: {"currency": "MYR"}}
+SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# The parts of a spreadsheet beside its sheet.
+PARTS = {
+    "[Content_Types].xml": """<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">
+<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>
+<Override PartName="/xl/workbook.xml"
+ ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>
+<Override PartName="/xl/worksheets/sheet1.xml"
+ ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>""",
+    "_rels/.rels": """<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">
+<Relationship Id="rId1" Target="xl/workbook.xml"
+ Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"/>
+</Relationships>""",
+    "xl/workbook.xml": """<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+ xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">
+<sheets><sheet name="Guests" sheetId="1" r:id="rId1"/></sheets></workbook>""",
+    "xl/_rels/workbook.xml.rels": """<Relationships
+ xmlns="http://schemas.openxmlformats.org/package/2006/relationships">
+<Relationship Id="rId1" Target="worksheets/sheet1.xml"
+ Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet"/>
+</Relationships>""",
+}
+
+
+def spreadsheet(rows):
+    """Returns an XLSX file with a sheet of texts."""
+    lines = []
+    for number, row in enumerate(rows, 1):
+        cells = "".join(
+            f'<c r="{column}{number}" t="inlineStr"><is><t>{text}</t></is></c>'
+            for column, text in zip("ABC", row, strict=False)
+        )
+        lines.append(f'<row r="{number}">{cells}</row>')
+    sheet = (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+        f"<sheetData>{''.join(lines)}</sheetData></worksheet>"
+    )
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in {**PARTS, "xl/worksheets/sheet1.xml": sheet}.items():
+            archive.writestr(name, '<?xml version="1.0" encoding="UTF-8"?>' + text)
+    return file.getvalue()
 
 
 class Resources:
@@ -58,6 +105,7 @@ class Resources:
         self.lock = threading.Lock()
         self.random = random.Random(os.environ.get("SEED"))  # noqa: S311
         self.finished = []
+        self.met = set()
 
     def number(self):
         """Returns a phone number that nothing else has."""
@@ -100,10 +148,45 @@ class Resources:
         name = self.random.choice(["1", "2", "R1", "R2"])
         return {"id": self.schedule(), "recipient": name}
 
+    def sent_recipient(self):
+        """Names a recipient whose message has ended, by its place."""
+        return {**self.undelivered(), "recipient": self.random.choice(["1", "2"])}
+
+    def entries(self, media_type):
+        """Returns a list of two recipients in a format; None if it has no maker."""
+        numbers = [self.number(), self.number()]
+        table = "phone,name\n" + "".join(f"{number},Ana\n" for number in numbers)
+        lines = "".join(json.dumps({"phone": number}) + "\n" for number in numbers)
+        return {
+            "application/json": [{"phone": number, "group": "south"} for number in numbers],
+            "application/x-ndjson": lines,
+            "text/csv": table.encode(),
+            "application/octet-stream": table.encode(),
+            "application/gzip": gzip.compress(lines.encode()),
+            SPREADSHEET: spreadsheet([["phone"], *([number] for number in numbers)]),
+        }.get(media_type)
+
+    def body(self, label, media_type):
+        """Returns a body with what a schema cannot say, for the operations that need one."""
+        if label == APPEND:
+            return self.entries(media_type)
+        if label == PRICES:
+            return b"prefix,price\n60,0.05\n"
+        if label == CANCEL:
+            return {"recipients": [{"seq": 1}]}
+        if label == CONVERT and media_type in (
+            SPREADSHEET,
+            "application/octet-stream",
+        ):
+            return spreadsheet([["Phone", "Name"], [self.number(), "Ana"]])
+        return None
+
     def due(self, count):
         """Creates schedules whose messages end UNDELIV in the next seconds."""
-        at = datetime.now(UTC) + timedelta(seconds=2)
-        self.finished = [self.schedule(run_at=at.isoformat(), max_attempts=1) for _ in range(count)]
+        for _ in range(count):
+            # More than a login before it takes on a busy machine.
+            at = datetime.now(UTC) + timedelta(seconds=10)
+            self.finished.append(self.schedule(run_at=at.isoformat(), max_attempts=1))
 
     def undelivered(self):
         """Names a schedule whose messages have ended UNDELIV."""
@@ -152,6 +235,7 @@ class Resources:
             "POST /v1/schedules/{id}/resume": self.paused,
             "POST /v1/schedules/{id}/resend": self.undelivered,
             "POST /v1/schedules/{id}/batches/{no}/retry": self.batch,
+            "POST /v1/schedules/{id}/recipients/{recipient}/resolve": self.sent_recipient,
         }.get(label)
         if needs is None and "{recipient}" in path:
             needs = self.recipient
@@ -177,10 +261,12 @@ class Resources:
                 raise
             return None
 
-    def chosen(self):
-        """Draws whether a request gets a resource."""
+    def chosen(self, label):
+        """Draws whether a request gets a resource: always the first of an operation."""
         with self.lock:
-            return self.random.random() < SHARE
+            is_first = label not in self.met
+            self.met.add(label)
+            return is_first or self.random.random() < SHARE
 
 
 class Reached:

@@ -1,8 +1,12 @@
 """Tests of the resources of infra/local/conformance, and of the operations that it has to reach."""
 
+import gzip
+import io
+import json
 import re
 import tempfile
 import unittest
+import zipfile
 
 import conformance_resources
 from conformance_resources import NOT_REACHED, Resources, missing, operations
@@ -48,9 +52,27 @@ class Made(unittest.TestCase):
     def test_a_share_of_the_requests_gets_one(self):
         """Not all: ids that name nothing are requests too."""
         resources = Resources(None)
-        chosen = sum(resources.chosen() for _ in range(1_000))
+        self.assertTrue(resources.chosen("GET /health"), "the first of an operation gets one")
+        chosen = sum(resources.chosen("GET /health") for _ in range(1_000))
         self.assertGreater(chosen, 200)
         self.assertLess(chosen, 400)
+
+    def test_a_list_is_made_in_each_format(self):
+        """Each has two numbers that nothing else has; a format without a maker has none."""
+        resources = Resources(None)
+        label = "POST /v1/schedules/{id}/recipients"
+        self.assertEqual(len(resources.body(label, "application/json")), 2)
+        lines = gzip.decompress(resources.body(label, "application/gzip")).decode()
+        self.assertEqual(len({json.loads(line)["phone"] for line in lines.splitlines()}), 2)
+        self.assertIsNone(resources.body(label, "application/vnd.oasis.opendocument.spreadsheet"))
+        self.assertIsNone(resources.body("POST /v1/schedules", "application/json"))
+
+    def test_a_spreadsheet_has_its_rows(self):
+        """Each cell is a text."""
+        file = conformance_resources.spreadsheet([["phone"], ["+60123456789"]])
+        with zipfile.ZipFile(io.BytesIO(file)) as archive:
+            sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+        self.assertEqual(re.findall("<t>(.*?)</t>", sheet), ["phone", "+60123456789"])
 
 
 class Recorded(unittest.TestCase):
