@@ -8,7 +8,6 @@ mod drip;
 mod lost;
 mod metrics;
 mod personal_data;
-mod personal_data_rate;
 mod retention;
 mod summaries;
 mod sweep;

@@ -1,8 +1,9 @@
 //! The work against which the functions are measured, done without them: bare loops of the same
 //! requests ([`bare`]), a straightforward service ([`straightforward`]), the same rows in multi-row
-//! statements ([`rows`]), and Kannel ([`kannel`]).
+//! statements ([`rows`]), and Kannel ([`kannel`]). Also old rows ([`copies`]).
 
 pub mod bare;
+pub mod copies;
 pub mod kannel;
 pub mod rows;
 pub mod straightforward;
@@ -75,7 +76,7 @@ impl Packing {
 }
 
 /// Messages, and the time that they took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Rate {
     /// The number of messages.
     pub messages: u64,
@@ -84,6 +85,12 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// Adds other messages and their time.
+    pub fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.took += other.took;
+    }
+
     /// Returns messages per second.
     pub fn per_second(self) -> f64 {
         self.messages as f64 / self.took.as_secs_f64().max(1e-9)

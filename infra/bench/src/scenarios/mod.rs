@@ -10,6 +10,7 @@ mod memory;
 mod old_rows;
 mod overhead;
 mod resends;
+mod retention;
 mod sending;
 mod single_at_once;
 mod sizes;
@@ -242,6 +243,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "old-rows",
         when: When::Named,
         run: |bench| Box::pin(old_rows::run(bench)),
+    },
+    Scenario {
+        name: "retention",
+        when: When::Named,
+        run: |bench| Box::pin(retention::run(bench)),
     },
     Scenario {
         name: "cold-start",
