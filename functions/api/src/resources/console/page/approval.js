@@ -33,9 +33,8 @@ export default function Approval({ schedule, can, reload }) {
   const rows = data.samples.map(({ phone, text }) => [phone, text]);
   const mayApprove = can("schedules:approve") && data.may_approve;
   return html`<section><h2>${A.title}</h2><p>${A.reasons[data.reason]} ${A.asked(time(data.asked_at), fromNow(data.asked_at))}</p>
-    ${hasChanged
-      ? html`<${Notice} kind="warning">${A.changedMeanwhile}<//>`
-      : data.changed_since_approval && html`<${Notice} kind="warning">${A.changedSince}<//>`}
+    ${data.changed_since_approval && html`<${Notice} kind="warning">${A.changedSince}<//>`}
+    ${hasChanged && html`<${Notice} kind="warning">${A.changedMeanwhile}<//>`}
     <${ErrorBox} error=${error} />
     <p>${A.list(number(data.schedule.recipients.total))}</p>
     <${Table} caption=${A.samples} head=${A.samplesHead} rows=${rows} />
