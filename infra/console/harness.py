@@ -154,16 +154,25 @@ class ConsoleTest(unittest.TestCase):
         """Opens a page of the console by its address."""
         (page or self.page).goto(f"{self.api}/console#/{path}")
 
-    def log_in(self, role="operator", path=""):
+    def log_in(self, role="operator", path="", page=None):
         """Logs in as a new person, who changes the temporary password."""
+        page = page or self.page
         name, temporary = self.person(role)
-        self.open(path)
-        self.enter(name, temporary)
-        self.page.get_by_label("New password", exact=True).fill(PASSWORD)
-        self.page.get_by_label("New password again").fill(PASSWORD)
-        self.page.get_by_role("button", name="Change the password and log in").click()
-        expect(self.page.get_by_role("button", name="Log out", exact=True)).to_be_visible()
+        self.open(path, page)
+        self.enter(name, temporary, page)
+        page.get_by_label("New password", exact=True).fill(PASSWORD)
+        page.get_by_label("New password again").fill(PASSWORD)
+        page.get_by_role("button", name="Change the password and log in").click()
+        expect(page.get_by_role("button", name="Log out", exact=True)).to_be_visible()
         return name
+
+    def another_person(self, role, path):
+        """Returns the page of another person, in a browser of its own."""
+        context = self.new_context()
+        self.addCleanup(context.close)
+        page = self.new_page(context)
+        self.log_in(role, path, page)
+        return page
 
     def enter(self, name, password, page=None):
         """Enters a name and a password, and sends them."""
@@ -171,6 +180,10 @@ class ConsoleTest(unittest.TestCase):
         page.get_by_label("Name", exact=True).fill(name)
         page.get_by_label("Password", exact=True).fill(password)
         page.get_by_role("button", name="Log in").click()
+
+    def dialog(self, page=None):
+        """Returns the open dialog."""
+        return (page or self.page).get_by_role("dialog")
 
     def heading(self, text, page=None):
         """Waits for a page by its heading."""
@@ -198,6 +211,25 @@ class ConsoleTest(unittest.TestCase):
         with urllib.request.urlopen(sent, timeout=10) as answer:
             return json.load(answer)
 
+    def state(self, made):
+        """Returns the state of a schedule."""
+        return self.stack.call("GET", f"/v1/schedules/{made['id']}")["status"]
+
+    def reach(self, target, page=None):
+        """Presses Tab until an element has the focus."""
+        for _ in range(80):
+            if target.evaluate("element => element === document.activeElement"):
+                return
+            (page or self.page).keyboard.press("Tab")
+        self.fail("the element is not reached with Tab")
+
+    def assert_no_buttons(self, *except_for):
+        """Checks that the page has nothing that changes anything."""
+        main = self.page.get_by_role("main")
+        names = main.get_by_role("button").all_inner_texts()
+        self.assertEqual(sorted(set(names)), sorted(except_for))
+        expect(main.locator("input[type=file]")).to_have_count(0)
+
     def downloaded(self, click):
         """Returns the text of the file that a click downloads."""
         with self.page.expect_download() as download:
@@ -215,3 +247,21 @@ class ConsoleTest(unittest.TestCase):
             for node in one["nodes"]
         ]
         self.assertEqual(found, [], "\n".join(found))
+
+    def assert_narrow(self, page=None):
+        """Checks that only tables scroll sideways, not the page."""
+        wide = (page or self.page).evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        self.assertLessEqual(wide, 0)
+
+    def assert_accessible_everywhere(self, page=None):
+        """Checks the page with axe, light and dark, and at the width of a phone."""
+        page = page or self.page
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            for viewport in ({"width": 360, "height": 740}, self.viewport):
+                with self.subTest(scheme, width=viewport["width"]):
+                    page.set_viewport_size(viewport)
+                    self.assert_accessible(page)
+                    self.assert_narrow(page)

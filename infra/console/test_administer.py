@@ -8,10 +8,6 @@ from harness import PASSWORD, ConsoleTest, expect
 class Administer(ConsoleTest):
     """What an administrator does without a program."""
 
-    def dialog(self):
-        """Returns the open dialog."""
-        return self.page.get_by_role("dialog")
-
     def row(self, text):
         """Returns the row of a table that has a text, on the first page or on a later one."""
         more = self.page.get_by_role("main").get_by_role("button", name="More")

@@ -173,14 +173,10 @@ class Recipients(ConsoleTest):
         ).to_be_visible()
 
     def test_a_schedule_that_waits_for_its_hours_says_until_when(self):
-        # The hours begin in two hours, in UTC.
-        later = time.gmtime(time.time() + 2 * 3600)
-        end = time.gmtime(time.time() + 3 * 3600)
-        window = {
-            "from": time.strftime("%H:%M", later),
-            "to": time.strftime("%H:%M", end),
-            "zone": "UTC",
-        }
+        # The hours begin in two hours, in UTC, and end with their day at the latest.
+        opens = time.strftime("%H:%M", time.gmtime(time.time() + 2 * 3600))
+        closes = time.strftime("%H:%M", time.gmtime(time.time() + 3 * 3600))
+        window = {"from": opens, "to": closes if closes > opens else "24:00", "zone": "UTC"}
         soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
         made = self.schedule(window=window, run_at=soon)
         time.sleep(4)

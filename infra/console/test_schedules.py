@@ -130,7 +130,3 @@ class Schedules(ConsoleTest):
         self.log_in("admin", f"schedules/{made['id']}")
         self.page.get_by_text("History").click()
         expect(self.page.get_by_role("region", name="History")).to_contain_text("schedule.pause")
-
-    def state(self, made):
-        """Returns the state of a schedule."""
-        return self.stack.call("GET", f"/v1/schedules/{made['id']}")["status"]

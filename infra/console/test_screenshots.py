@@ -7,7 +7,7 @@ import unittest
 from harness import ROOT, ConsoleTest, expect
 
 FOLDER = ROOT / "docs/images"
-NAMES = ("schedules", "schedule", "send", "check")
+NAMES = ("schedules", "schedule", "send", "check", "approval")
 LARGEST = 60_000
 LIST = "Name;Mobile;City\r\n" + "".join(
     f"{name};012-345 67{at:02};{city}\r\n"
@@ -18,7 +18,7 @@ LIST = "Name;Mobile;City\r\n" + "".join(
 
 
 class Screenshots(ConsoleTest):
-    """Pictures of four pages."""
+    """Pictures of five pages."""
 
     viewport = {"width": 900, "height": 680}
 
@@ -64,6 +64,18 @@ class Screenshots(ConsoleTest):
         self.page.get_by_role("button", name="Upload and check").click()
         expect(self.page.get_by_text("Dear Bo, doors")).to_be_visible()
         self.take("check")
+        with self.stack.deployed_with("Api", APPROVAL_ABOVE="500"):
+            waiting = self.schedule(
+                name="New hall, concert",
+                message="The concert is in hall 3. Tickets stay valid.",
+                recipients=numbers,
+                labels=["concert"],
+            )
+            self.open(f"schedules/{waiting['id']}")
+            expect(self.page.get_by_role("button", name="Reject")).to_be_visible()
+            heading = self.page.get_by_role("heading", name="Approval", exact=True)
+            heading.evaluate("one => one.scrollIntoView()")
+            self.take("approval")
 
     def take(self, name):
         """Writes a picture of what is visible."""

@@ -51,8 +51,8 @@ class Session(ConsoleTest):
         secret = self.page.get_by_text("Or type this secret").locator("code").inner_text()
         self.page.locator("input[name=code]").fill(code_of(secret))
         self.page.get_by_role("button", name="Enable").click()
+        expect(self.page.locator(".codes code")).to_have_count(10)
         codes = self.page.locator(".codes code").all_inner_texts()
-        self.assertEqual(len(codes), 10)
         self.assert_accessible()
         self.page.get_by_role("button", name="I have kept them").click()
         expect(self.page.get_by_text("Recovery codes left")).to_be_visible()
@@ -117,6 +117,23 @@ class Session(ConsoleTest):
         self.heading("Schedules")
         self.page.get_by_role("button", name="Log out", exact=True).click()
         expect(other.get_by_text("You have logged out in another tab")).to_be_visible()
+
+    def test_without_local_logins_the_page_says_what_to_do(self):
+        self.log_in("operator", "schedules")
+        issuer = "http://127.0.0.1:9/realms/shop"
+        switched_off = {"LOCAL_LOGIN": "false", "OIDC_ISSUER": issuer, "OIDC_AUDIENCE": "sms"}
+        with self.stack.deployed_with("Api", **switched_off):
+            # The session of before ends, and a new tab has no form that could not work.
+            for begin in (self.page.get_by_role("link", name="Messages").click, self.open):
+                begin()
+                expect(self.page.get_by_text("LocalLogin=false")).to_be_visible()
+                expect(self.page.get_by_text(issuer)).to_be_visible()
+                expect(self.page.get_by_text("with an API key of yours")).to_be_visible()
+                expect(self.page.get_by_label("Password")).to_have_count(0)
+                self.page.reload()
+            self.assert_accessible_everywhere()
+        self.page.reload()
+        self.heading("Schedules")
 
     def test_a_person_logs_out_everywhere(self):
         name = self.log_in("operator")

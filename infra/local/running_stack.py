@@ -71,6 +71,33 @@ class RunningStack:
         return found[0]
 
     @contextlib.contextmanager
+    def deployed_with(self, name, **variables):
+        """Runs a function with other environment variables, as a deployment would.
+
+        It is a version of its own, to which the alias points meanwhile.
+        """
+        client, function = self.client("lambda"), self.function(name)
+        alias = {"FunctionName": function, "Name": "live"}
+        before = client.get_alias(**alias)["FunctionVersion"]
+        configuration = client.get_function_configuration(FunctionName=function)
+        known = configuration["Environment"]["Variables"]
+
+        def configure(changed):
+            client.update_function_configuration(
+                FunctionName=function, Environment={"Variables": changed}
+            )
+            client.get_waiter("function_updated_v2").wait(FunctionName=function)
+
+        configure({**known, **variables})
+        try:
+            version = client.publish_version(FunctionName=function)["Version"]
+            client.update_alias(**alias, FunctionVersion=version)
+            yield
+        finally:
+            client.update_alias(**alias, FunctionVersion=before)
+            configure(known)
+
+    @contextlib.contextmanager
     def held(self, name):
         """Keeps a function's queue from invoking it, so that its messages wait.
 

@@ -11,7 +11,9 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 use crate::{
-    approvals::{People, approve, approve_with, hash, patch_recipient, people, status, with_rule},
+    approvals::{
+        People, approval, approve, approve_with, hash, patch_recipient, people, status, with_rule,
+    },
     common::{count, in_seconds, phones, request, states::execute},
 };
 
@@ -89,6 +91,27 @@ async fn each_change_of_what_is_sent_voids_the_approval(pool: MySqlPool) {
     assert_ne!(hash(&ben, id).await, without);
     let waits = root.audit(&format!("&resource=schedule:{id}")).await;
     assert!(waits.len() > 20);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_waits_again_after_a_change_says_so(pool: MySqlPool) {
+    let People { ana, ben, .. } = people(&pool).await;
+    let id = ana.schedule(&phones(0..4)).await;
+    let has_changed = async || {
+        approval(&ben, id).await["changed_since_approval"]
+            .as_bool()
+            .unwrap()
+    };
+    assert!(!has_changed().await, "it was never approved");
+    ana.patch(id, &json!({"message": "Before"})).await;
+    assert!(!has_changed().await, "it was never approved");
+    assert_eq!(approve(&ben, id).await, "scheduled");
+    assert!(!has_changed().await, "it is approved");
+    ana.patch(id, &json!({"message": "After"})).await;
+    assert_eq!(status(&ana, id).await, "awaiting-approval");
+    assert!(has_changed().await);
+    assert_eq!(approve(&ben, id).await, "scheduled");
+    assert!(!has_changed().await, "it is approved again");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

@@ -21,7 +21,7 @@ let whenEnded = () => {};
 const otherTabs = new BroadcastChannel("sms-console");
 otherTabs.onmessage = () => end("elsewhere");
 
-/** Calls `handler(reason)` when the session has ended: "expired", "elsewhere" or "logged-out". */
+/** Calls `handler(reason, problem)` when the session has ended: "expired", "elsewhere" or "logged-out". */
 export function onSessionEnd(handler) {
   whenEnded = handler;
 }
@@ -84,10 +84,13 @@ function keep(tokens) {
   access = { token: tokens.access_token, until: Date.now() + tokens.expires_in * 1000 };
 }
 
-function end(reason) {
+function end(reason, problem) {
   access = null;
-  whenEnded(reason);
+  whenEnded(reason, problem);
 }
+
+/** Returns whether a call was refused because no account can log in here (`LOCAL_LOGIN`). */
+export const isLoginOff = (problem) => problem?.slug === "local-login-off";
 
 /** Logs in. A temporary password needs `newPassword`. */
 export async function logIn({ username, password, newPassword, code }) {
@@ -123,7 +126,7 @@ export async function restore() {
     await refreshOnce();
     return true;
   } catch (problem) {
-    if (problem.status === 0 || problem.status >= 500) throw problem;
+    if (problem.status === 0 || problem.status >= 500 || isLoginOff(problem)) throw problem;
     return false;
   }
 }
@@ -132,7 +135,7 @@ async function refreshOrEnd() {
   try {
     await refreshOnce();
   } catch (problem) {
-    if ([400, 401, 403, 422].includes(problem.status)) end("expired");
+    if ([400, 401, 403, 422].includes(problem.status)) end("expired", problem);
     throw problem;
   }
 }

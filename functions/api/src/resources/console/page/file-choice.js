@@ -11,6 +11,11 @@ import { Checkbox, ErrorBox, Field, Input, Notice, Select, Table } from "./ui.js
 const F = T.file;
 const DAY_MS = 86_400_000;
 
+/** Lets a file be chosen that was chosen before: browsers report only another choice, also if the file was corrected. */
+const forget = (event) => {
+  event.target.value = "";
+};
+
 /** An input for a file, onto which a file can also be dropped. */
 export function FileInput({ label, hint, onFile }) {
   const [over, setOver] = useState(false);
@@ -25,7 +30,7 @@ export function FileInput({ label, hint, onFile }) {
     setOver(true);
   };
   return html`<div class=${`drop${over ? " over" : ""}`} onDragOver=${hover} onDragLeave=${() => setOver(false)} onDrop=${drop}>
-    <${Field} label=${label} hint=${hint}>${(attributes) => html`<input ...${attributes} type="file"
+    <${Field} label=${label} hint=${hint}>${(attributes) => html`<input ...${attributes} type="file" onClick=${forget}
       accept=".csv,.tsv,.txt,.xlsx,.ods,text/csv,text/tab-separated-values,text/plain"
       onChange=${(event) => event.target.files[0] && onFile(event.target.files[0])} />`}<//></div>`;
 }

@@ -46,7 +46,7 @@ export default function Keys() {
     danger act=${async () => done(await remove(`/v1/api-keys/${key.id}`))} />`;
   const row = (key) => [
     html`${key.name} <code>${key.prefix}</code>`, key.permissions.join(", "), key.messages_per_day ? number(key.messages_per_day) : "–",
-    key.allowed_addresses?.join(", ") ?? "–", time(key.last_used_at), time(key.expires_at), key.revoked_at ? K.revoked(time(key.revoked_at)) : revoke(key),
+    key.allowed_addresses?.join(", ") ?? "–", key.allowed_senders?.join(", ") ?? "–", time(key.last_used_at), time(key.expires_at), key.revoked_at ? K.revoked(time(key.revoked_at)) : revoke(key),
   ];
   return html`<${Page} title=${T.pages.keys} actions=${html`<${NewKey} done=${done} />`} />
     ${made?.key && html`<${Notice}><p>${K.secret(made.name)} <code>${made.key}</code></p><p>${K.secretText}</p><//>`}

@@ -20,6 +20,11 @@ export function NewPassword({ values, set }) {
     <${Input} label=${T.login.repeat} ...${shared} name="repeated" value=${values.repeated} onValue=${set("repeated")} />`;
 }
 
+/** The page of a deployment in which accounts of this API cannot log in. */
+export const LoginOff = ({ error }) => html`<main class="login"><${Page} title=${T.login.title} />
+  <${Notice} kind="warning"><p>${T.login.off.text}</p><p>${T.login.off.refused(error.message)}</p><//>
+  <p>${T.login.off.instead}</p><ul>${T.login.off.ways.map((way) => html`<li>${way}</li>`)}</ul></main>`;
+
 /** The page of the login; `onLogin()` is called when there is a session. */
 export function Login({ ended, onLogin }) {
   const [values, setValues] = useState({ username: "", password: "", fresh: "", repeated: "", code: "" });

@@ -1,7 +1,7 @@
 // Starts the console: continues the session or shows the login, then the page of the address.
 import { html, render, useEffect, useState } from "./preact.js";
-import { get, logOut, onSessionEnd, restore } from "./api.js";
-import { Login } from "./login.js";
+import { get, isLoginOff, logOut, onSessionEnd, restore } from "./api.js";
+import { Login, LoginOff } from "./login.js";
 import { linkTo, useRoute } from "./router.js";
 import { T } from "./texts.js";
 import { BusyButton, ErrorBox, Loading, Page } from "./ui.js";
@@ -78,14 +78,15 @@ function Console() {
       if (await restore()) await begin();
       else setState({ phase: "login" });
     } catch (error) {
-      setState({ phase: "failed", error });
+      setState({ phase: isLoginOff(error) ? "off" : "failed", error });
     }
   };
   useEffect(() => {
-    onSessionEnd((ended) => setState({ phase: "login", ended }));
+    onSessionEnd((ended, error) => setState({ phase: isLoginOff(error) ? "off" : "login", ended, error }));
     start();
   }, []);
   if (state.phase === "starting") return html`<main><${Loading} /></main>`;
+  if (state.phase === "off") return html`<${LoginOff} error=${state.error} />`;
   if (state.phase === "login") return html`<${Login} ended=${state.ended} onLogin=${begin} />`;
   if (state.phase === "failed") {
     return html`<main><h1>${T.title}</h1><${ErrorBox} error=${state.error} />

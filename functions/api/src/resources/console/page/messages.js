@@ -20,7 +20,7 @@ function Attempts({ message }) {
 }
 
 const row = (message) => [
-  message.phone ?? "–",
+  message.phone ?? M.erasedNumber,
   html`${T.status[message.status]}${message.carrier_status && ` (${message.carrier_status})`}
     ${message.error && html`<span class="hint">${message.error}</span>`}`,
   time(message.sent_at), time(message.final_at),

@@ -102,11 +102,15 @@ function Counts({ schedule }) {
     <p><${ReportButton} schedule=${schedule} /></p></section>`;
 }
 
+/** Returns whether a budget has paused the schedule: the API's reason begins so. */
+const isOverBudget = ({ status, pause_reason: why }) => status === "paused" && Boolean(why?.startsWith("budget of "));
+
 function Attention({ schedule, can }) {
   const { kinds } = schedule.attention;
   if (kinds.length === 0) return null;
   return html`<${Notice} kind="warning"><p>${S.attention}</p>
     <ul>${kinds.map((kind) => html`<li>${T.attention.kinds[kind].title}: ${T.attention.kinds[kind].text}</li>`)}</ul>
+    ${isOverBudget(schedule) && html`<p>${T.money.overBudget} <a href=${linkTo("money")}>${T.pages.money}</a></p>`}
     ${can("attention:read") && html`<p><a href=${linkTo("attention")}>${T.pages.attention}</a></p>`}<//>`;
 }
 
@@ -147,7 +151,7 @@ export default function Schedule({ id, can }) {
     reload();
   };
   if (!data) return html`<${Page} title=${T.pages.schedule} /><${ErrorBox} error=${error} />${!error && html`<${Loading} />`}`;
-  const wanted = ["running", "scheduled"].includes(data.status) ? EVERY_MS : RARELY_MS;
+  const wanted = ["running", "scheduled", "awaiting-approval"].includes(data.status) ? EVERY_MS : RARELY_MS;
   if (wanted !== pace) setPace(wanted);
   return html`<${Page} title=${nameOf(data)} actions=${html`<${Actions} schedule=${data} can=${can} done=${done} />`} />
     <${ErrorBox} error=${error} />

@@ -8,7 +8,7 @@ import { T } from "./texts.js";
 import { Badge, Bar, ErrorBox, Input, Loading, Page, Select, Table, useData } from "./ui.js";
 
 const EVERY_MS = 4000;
-const STATUSES = ["", "running", "scheduled", "paused", "missed", "draft", "finished", "cancelled"];
+const STATUSES = ["", "running", "scheduled", "awaiting-approval", "paused", "missed", "draft", "finished", "cancelled"];
 const SORTS = ["-created_at", "run_at", "-run_at"];
 
 /** Returns where a schedule is shown: to those who may send it, a draft in the page that sends lists. */
@@ -33,7 +33,7 @@ function Filters({ query }) {
 
 function Progress({ schedule }) {
   return html`<${Bar} counts=${schedule.counts} />
-    ${schedule.attention.kinds.length > 0 && html`<p class="warn">${T.schedules.needs(schedule.attention.kinds)}</p>`}`;
+    ${schedule.attention.kinds.length > 0 && html`<p class="warn">${T.schedules.needs(schedule.attention.kinds.map((kind) => T.attention.kinds[kind].title))}</p>`}`;
 }
 
 const row = (schedule, can) => [

@@ -19,6 +19,9 @@ async function dryRun(schedule, when) {
   return post(`/v1/schedules/${schedule.id}/dry-run`);
 }
 
+/** Says what the messages would cost. */
+const costOf = ({ cost, is_sample: isSample }) => (isSample ? C.about : "") + T.money.costOf(cost.total, cost.currency, cost.unpriced);
+
 function facts(schedule, found, when, zone) {
   const about = found.is_sample ? C.about : "";
   const byCount = found.parts_by_count.map(({ parts, messages }) => C.partsBy(parts, number(messages))).join(", ");
@@ -28,12 +31,13 @@ function facts(schedule, found, when, zone) {
     [C.duplicates, number(schedule.recipients.duplicates)],
     [C.invalid, number(schedule.counts.INVALID)],
     [C.parts, `${about}${number(found.parts_total)}${byCount && ` (${byCount})`}`],
-    found.cost && [T.money.cost, about + T.money.costOf(found.cost.total, found.cost.currency, found.cost.unpriced)],
+    found.cost && [T.money.cost, costOf(found)],
     [C.first, when === "now" ? C.atOnce : timeIn(found.planned_start ?? schedule.run_at, zone)],
     [C.last, when === "now" ? C.after(duration(found.duration_s)) : found.planned_end ? timeIn(found.planned_end, zone) : C.tooFar],
     [C.duration, `${duration(found.duration_s)}${found.limited_by ? ` (${C.limitedBy(T.schedule.limits[found.limited_by])})` : ""}`],
     found.capacity_used !== null && [T.schedule.capacity, percent(found.capacity_used)],
     [T.schedule.priority, T.priorities[found.priority]],
+    schedule.sender && [T.schedule.sender, schedule.sender],
   ].filter(Boolean);
 }
 
@@ -46,7 +50,7 @@ function Confirm({ schedule, found, when, zone }) {
   };
   const at = when === "now" ? C.atOnce : timeIn(schedule.run_at, zone);
   const question = [
-    C.question(number(reached), number(found.parts_total), at), found.is_sample && C.sampled,
+    C.question(number(reached), number(found.parts_total), at), found.cost && C.cost(costOf(found)), found.is_sample && C.sampled,
     html`<span class="message">${schedule.message}</span>`,
     found.not_sent_in_time > 0 && C.notInTime(number(found.not_sent_in_time)),
   ];

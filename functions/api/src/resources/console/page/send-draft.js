@@ -107,6 +107,7 @@ function Draft({ schedule, reload, uploading, can }) {
     <${ChangeTime} schedule=${schedule} when=${when} zone=${zone} done=${reload} /><${Discard} schedule=${schedule} />`;
   return html`<${Page} title=${nameOf(schedule)} actions=${buttons} />
     ${!isUploaded && html`<${UploadProgress} uploading=${uploading} />`}
+    ${schedule.reason && html`<${Notice} kind="warning">${D.rejected(schedule.reason)}<//>`}
     <${Refused} id=${schedule.id} schedule=${schedule} />
     ${isUploaded && html`<${Check} schedule=${schedule} when=${when} zone=${zone} can=${can} />`}
     <section><h2>${T.schedule.text}</h2><p class="message">${schedule.message}</p></section>

@@ -1,12 +1,12 @@
 // The form of a new list. It makes a draft: nothing is sent before somebody confirms it.
 import { html, useEffect, useState } from "./preact.js";
-import { post } from "./api.js";
+import { get, post } from "./api.js";
 import { FileChoice, referenceOf } from "./file-choice.js";
 import { open } from "./router.js";
 import { INITIAL_TIMES, Times, timesOf } from "./send-times.js";
 import { TextEditor } from "./text-editor.js";
 import { T } from "./texts.js";
-import { ErrorBox, Input, Page } from "./ui.js";
+import { ErrorBox, Input, Page, useData } from "./ui.js";
 import { begin } from "./upload.js";
 
 const KEPT = "sms-console-form"; // what was typed, so that a reload does not lose it
@@ -42,6 +42,7 @@ export default function SendForm({ can }) {
   const [reading, setReading] = useState(false);
   const [error, setError] = useState(null);
   const set = (name) => (value) => setValues((known) => ({ ...known, [name]: value }));
+  const { data: registered } = useData(() => get("/v1/senders"), []);
   useEffect(() => sessionStorage.setItem(KEPT, JSON.stringify(values)), [values]);
   const submit = async (event) => {
     event.preventDefault();
@@ -65,7 +66,8 @@ export default function SendForm({ can }) {
     <fieldset><legend>${T.send.names}</legend><div class="grid">
       <${Input} label=${T.send.name} hint=${T.send.nameHint} maxlength="100" value=${values.name} onValue=${set("name")} />
       <${Input} label=${T.send.labels} hint=${T.send.labelsHint} value=${values.labels} onValue=${set("labels")} />
-      <${Input} label=${T.schedule.sender} hint=${T.send.senderHint} maxlength="15" value=${values.sender} onValue=${set("sender")} /></div></fieldset>
+      <${Input} label=${T.schedule.sender} hint=${T.send.senderHint} maxlength="16" list="senders" value=${values.sender} onValue=${set("sender")} />
+      <datalist id="senders">${registered?.senders.map(({ sender }) => html`<option value=${sender}></option>`)}</datalist></div></fieldset>
     <${ErrorBox} error=${error} />
     <div class="buttons"><button type="submit" class="primary" disabled=${busy || reading}>${busy ? T.working : T.send.upload}</button></div></form>`;
 }

@@ -20,11 +20,12 @@ export function Senders({ can }) {
     await remove(`/v1/senders/${encodeURIComponent(sender)}`);
     reload();
   };
+  const head = mayChange ? S.head : S.head.slice(0, -1);
   const row = (one) => [
     one.sender, one.note, time(one.created_at),
-    mayChange ? html`<${ActionButton} label=${S.remove} title=${S.removeTitle(one.sender)} question=${[S.removeText]} confirm=${S.remove} danger act=${drop(one)} />` : "",
-  ];
+    mayChange && html`<${ActionButton} label=${S.remove} title=${S.removeTitle(one.sender)} question=${[S.removeText]} confirm=${S.remove} danger act=${drop(one)} />`,
+  ].slice(0, head.length);
   return html`<section><h2>${S.title}</h2><p>${S.intro}</p><${ErrorBox} error=${error} />
-    ${data && html`<${Table} caption=${S.title} head=${S.head} rows=${data.senders.map(row)} />`}
+    ${data && html`<${Table} caption=${S.title} head=${head} rows=${data.senders.map(row)} empty=${S.none} />`}
     ${mayChange && html`<p><${ActionButton} label=${S.add} confirm=${S.add} initial=${{ sender: "", note: "" }} fields=${fields} act=${add} /></p>`}</section>`;
 }

@@ -30,7 +30,7 @@ export function ErrorBox({ error }) {
   return html`<div class="error" role="alert" ref=${box}>
     <p><strong>${error.title ?? T.problems.title}</strong></p><p>${error.message}</p>
     ${errors.length > 0 && html`<ul>${errors.map(
-      (one) => html`<li>${one.field && html`<strong>${one.field}: </strong>`}${one.detail}
+      (one) => html`<li>${one.field && html`<strong>${one.field}: </strong>`}${T.problems.codes[one.code] ?? one.detail}
         ${one.suggestion && T.problems.suggestion(one.suggestion)}</li>`,
     )}</ul>`}
     ${error.errorsTotal > errors.length && html`<p>${T.problems.more(error.errorsTotal - errors.length)}</p>`}

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     content::{hash_list, hash_of},
     rule::Reason,
-    store::{authors, page_of_list},
+    store::{authors, page_of_list, was_approved},
 };
 use crate::{
     App,
@@ -54,6 +54,8 @@ pub struct ScheduleApproval {
     pub approved_by: Option<String>,
     /// When.
     pub approved_at: Option<DateTime<Utc>>,
+    /// Whether it waits again because what it sends was changed after an approval.
+    pub changed_since_approval: bool,
     /// The texts of the first recipients of the list.
     pub samples: Vec<ApprovalSample>,
     /// The schedule.
@@ -115,6 +117,7 @@ async fn read(
         authors,
         approved_by: approval.approved_by,
         approved_at: approval.approved_at,
+        changed_since_approval: is_waiting && was_approved(connection, id).await?,
         samples: samples(connection, id, &row.message).await?,
         schedule: read_view(app, connection, id).await?,
     })
@@ -181,6 +184,7 @@ fn example() -> Value {
         "may_approve": true,
         "approved_by": null,
         "approved_at": null,
+        "changed_since_approval": false,
         "samples": [{"seq": 1, "phone": "+60123456789", "text": "Dear Ana, your parcel is here."}],
         "schedule": shown("awaiting-approval", json!({"run_at": AHEAD, "changeable_until": null, "next_send_at": null})),
     })

@@ -294,6 +294,16 @@ pub async fn authors(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result
     Ok(authors)
 }
 
+/// Returns whether somebody has ever approved the schedule.
+pub async fn was_approved(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<bool> {
+    let resource = format!("schedule:{id}");
+    let approver = sqlx::query_scalar!(
+        "SELECT actor FROM audit_log WHERE resource = ? AND action = 'schedule.approve' LIMIT 1",
+        resource
+    );
+    Ok(approver.fetch_optional(connection).await?.is_some())
+}
+
 async fn person_of_key(connection: &mut MySqlConnection, key: Uuid) -> sqlx::Result<Option<Uuid>> {
     let found = sqlx::query_scalar!(
         r#"SELECT user_id AS "user_id: Uuid" FROM api_keys WHERE id = ?"#,
