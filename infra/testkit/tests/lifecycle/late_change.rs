@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
-use sqlx::MySqlPool;
+use sqlx::{MySqlPool, Row};
 use testkit::fixture;
 
 use super::{
@@ -16,12 +16,14 @@ use super::{
     states::{Call, Step, What},
 };
 
-/// Waits until a pass reserves.
+/// Waits until a pass has claimed its batch and waits for a lock.
 async fn reservation_waits(pool: &MySqlPool) {
-    let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'UPDATE spending%'";
     for _ in 0..1_000 {
-        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap();
-        if waiting > 0 {
+        let claimed = "SELECT COUNT(*) FROM batches WHERE claim_token IS NOT NULL";
+        let claimed: i64 = sqlx::query_scalar(claimed).fetch_one(pool).await.unwrap();
+        let waits = sqlx::query("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'");
+        let waits: String = waits.fetch_one(pool).await.unwrap().get(1);
+        if claimed > 0 && waits != "0" {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
