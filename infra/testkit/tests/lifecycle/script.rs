@@ -1,11 +1,11 @@
-//! One sequence that is always the same: it reaches what random ones may not reach in a run.
+//! Two sequences that are always the same: they reach what random ones may not reach in a run.
 
 use sqlx::MySqlPool;
 
 use super::{
     lifecycle::Lifecycle,
-    limits::Limits,
-    states::{Call, Step, Subscription},
+    limits::{LimitStep, Limits},
+    states::{By, Call, OnDuplicate, RecipientCall, Step, Subscription, What},
 };
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
@@ -37,6 +37,51 @@ async fn a_fixed_sequence_reaches_what_random_ones_seldom_do(pool: MySqlPool) {
     for step in &steps {
         let done = lifecycle.step(step).await;
         done.unwrap_or_else(|error| panic!("{step:?}: {error}"));
+    }
+    lifecycle.check_end().await.unwrap();
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn a_fixed_sequence_of_approvals_and_changes(pool: MySqlPool) {
+    let mut lifecycle = Lifecycle::new(&pool, false, Limits::of(true, false)).await;
+    let change = |what| {
+        Step::Recipient(RecipientCall {
+            what,
+            by: By::Seq,
+            place: 0,
+        })
+    };
+    let append = Call::Append(OnDuplicate::Skip, 3);
+    let (waits, approved) = ("awaiting-approval", "scheduled");
+    for (step, expected) in [
+        (Step::Call(Call::Activate), waits),
+        (Step::Limit(LimitStep::Read), waits),
+        (Step::Call(Call::Text), waits),
+        // It has read another text.
+        (Step::Limit(LimitStep::Approve), waits),
+        (Step::Limit(LimitStep::ReadAndApprove), approved),
+        (Step::Call(append), waits),
+        (Step::Limit(LimitStep::Reject), "draft"),
+        (Step::Call(Call::Activate), waits),
+        (Step::Limit(LimitStep::ReadAndApprove), approved),
+        (change(What::Number), waits),
+        (Step::Limit(LimitStep::ReadAndApprove), approved),
+        (Step::Call(Call::Window(0)), waits),
+        (Step::Limit(LimitStep::ReadAndApprove), approved),
+        // These change nothing of what is sent, or leave somebody out.
+        (Step::Call(Call::Rate), approved),
+        (change(What::Cancel), approved),
+        (Step::Call(Call::Pause), "paused"),
+        (Step::Call(Call::Resume), approved),
+        (Step::Wait(100), approved),
+        (Step::Sweep, "running"),
+        // It has begun.
+        (change(What::Group(1)), "running"),
+        (Step::Work { twice: false }, "running"),
+    ] {
+        let done = lifecycle.step(&step).await;
+        done.unwrap_or_else(|error| panic!("{step:?}: {error}"));
+        assert_eq!(lifecycle.status().await, expected, "after {step:?}");
     }
     lifecycle.check_end().await.unwrap();
 }
