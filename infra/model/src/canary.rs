@@ -3,6 +3,11 @@
 
 use stateright::{Model, Property};
 
+use crate::{
+    rows::{Hold, Schedule, ScheduleStatus},
+    rules,
+};
+
 /// `schedules.status`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "named as in `ScheduleStatus`")]
@@ -11,6 +16,17 @@ pub enum Stage {
     Running,
     Paused,
     Cancelled,
+}
+
+impl From<Stage> for ScheduleStatus {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Scheduled => Self::Scheduled,
+            Stage::Running => Self::Running,
+            Stage::Paused => Self::Paused,
+            Stage::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 /// What became of the messages of a batch.
@@ -119,8 +135,19 @@ impl CanaryModel {
     }
 
     fn is_held(self, state: &CanaryState, batch: usize) -> bool {
-        let applies = state.stage == Stage::Running || self.has(CanaryFlaw::CancelKeepsHold);
-        state.held && applies && batch == REST
+        let hold = match (state.held, batch) {
+            (false, _) => Hold::Nothing,
+            (true, CANARY) => Hold::Canary,
+            (true, _) => Hold::Behind,
+        };
+        let schedule = Schedule {
+            status: state.stage.into(),
+            cut: state.stage != Stage::Scheduled,
+            turn: state.turn,
+            hold,
+        };
+        let is_kept = self.has(CanaryFlaw::CancelKeepsHold) && hold == Hold::Behind;
+        rules::is_held(&schedule) || is_kept
     }
 
     /// Returns whether a batch is admitted by the next admission.

@@ -5,7 +5,7 @@
 use stateright::{Model, Property};
 
 use crate::{
-    rows::{Schedule, ScheduleStatus},
+    rows::{Hold, Schedule, ScheduleStatus},
     rules::{self, Decision, Opening, Timing},
 };
 
@@ -300,6 +300,7 @@ impl Model for CutModel {
             status: ScheduleStatus::Scheduled,
             cut: false,
             turn: false,
+            hold: Hold::Nothing,
         };
         let state = |closed| CutState {
             schedule,

@@ -1,7 +1,7 @@
 //! A *mix*: the faults that can occur, and the rules that are omitted on purpose.
 
 use crate::{
-    rows::{Batch, Due, ROWS, Row, Schedule, ScheduleStatus},
+    rows::{Batch, Due, Hold, ROWS, Row, Schedule, ScheduleStatus},
     world::{CarrierState, End, TransitionViolations, WORKERS, Worker, World},
 };
 
@@ -221,6 +221,7 @@ impl Mix {
                 status: ScheduleStatus::Running,
                 cut: true,
                 turn: self.admission,
+                hold: Hold::Nothing,
             },
             batch,
             rows: [Row::NEW; ROWS],

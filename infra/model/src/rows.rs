@@ -98,6 +98,22 @@ impl ScheduleStatus {
     }
 }
 
+/// `schedules.held_after`, as a batch of the schedule reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hold {
+    /// NULL.
+    Nothing,
+    /// The number of this batch, or of a later one: the batch is of the canary.
+    Canary,
+    /// The number of a batch before this one, which waits for the decision about the canary.
+    Behind,
+}
+
+impl Hold {
+    /// All values.
+    pub const ALL: [Self; 3] = [Self::Nothing, Self::Canary, Self::Behind];
+}
+
 /// A row of `schedules`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Schedule {
@@ -107,6 +123,8 @@ pub struct Schedule {
     pub cut: bool,
     /// It has a row in `turns`.
     pub turn: bool,
+    /// `held_after`
+    pub hold: Hold,
 }
 
 /// A row of `batches`.

@@ -13,11 +13,11 @@ mod lifecycle;
 mod missed;
 mod recipients;
 
-pub use admission::{admit, end_turn, may_admit, open_turn};
+pub use admission::{admit, end_turn, may_admit, may_hold_turn, open_turn, release_held};
 pub use brake::{release_brake, skip_while_stopped};
 pub use changes::{cancel_recipient, change_recipient, is_in_time};
 pub use claim::{
-    Release, bring_forward, claim_to_check, claim_to_send, finish, make_due_if_lease_lost,
+    Release, bring_forward, claim_to_check, claim_to_send, finish, is_held, make_due_if_lease_lost,
     may_claim_to_check, may_claim_to_send, may_finish, needs_check, needs_send, release,
     sweep_enqueues_check, sweep_enqueues_send,
 };

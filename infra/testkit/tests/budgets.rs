@@ -19,7 +19,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderValue, Method, Request, StatusCode},
 };
-use chrono::TimeDelta;
+use chrono::{Datelike, TimeDelta};
 use futures_util::future::join_all;
 use lambda_http::tower::ServiceExt;
 use proptest::{prelude::*, test_runner::TestCaseError, test_runner::TestRunner};
@@ -76,7 +76,10 @@ struct Machine {
 /// The present budget.
 struct Budget {
     id: String,
-    /// What was accepted when it was set.
+    amount: u64,
+    /// The month that is counted.
+    month: u32,
+    /// What was accepted when it was set, or when the month began.
     before: u64,
     /// The most that may be accepted after that: its amount, or what was accepted already when it
     /// was lowered.
@@ -147,6 +150,7 @@ impl Machine {
         let accepted = self.accepted();
         let text = json!({"amount": amount.to_string()});
         if let Some(budget) = &mut self.budget {
+            budget.amount = amount;
             budget.most = amount.max(accepted - budget.before);
             let path = format!("/v1/budgets/{}", budget.id);
             let (status, body) = self.call(Method::PATCH, &path, &text).await;
@@ -158,12 +162,24 @@ impl Machine {
         assert_eq!(status, StatusCode::CREATED, "{body}");
         self.budget = Some(Budget {
             id: body["id"].as_str().unwrap().to_owned(),
+            amount,
+            month: self.stage.db.now().month(),
             before: accepted,
             most: amount,
         });
     }
 
+    /// Begins to count anew if another month has begun. Called before each step: a pass counts in the
+    /// month in which it began.
+    fn follow_month(&mut self) {
+        let (month, accepted) = (self.stage.db.now().month(), self.accepted());
+        if let Some(budget) = self.budget.as_mut().filter(|budget| budget.month != month) {
+            (budget.month, budget.before, budget.most) = (month, accepted, budget.amount);
+        }
+    }
+
     async fn execute(&mut self, step: Step) {
+        self.follow_month();
         let move_to = |name: &str| format!("/v1/schedules/{}/{name}", self.id);
         match step {
             Step::SetBudget(amount) => self.set_budget(amount).await,

@@ -1,6 +1,6 @@
 //! `turns` and `batches.waiting`: which batches are on a queue. A claim does not read them.
 
-use crate::rows::{Batch, Due, Schedule, ScheduleStatus};
+use crate::rows::{Batch, Due, Hold, Schedule, ScheduleStatus};
 
 /// Checks that an admission considers the schedule's turn. `stopped`: the brake is set.
 pub fn may_admit(schedule: &Schedule, stopped: bool) -> bool {
@@ -35,6 +35,18 @@ pub fn open_turn(schedule: &mut Schedule, batches: &[Batch]) {
 /// Models `end_turn`.
 pub fn end_turn(schedule: &mut Schedule, batches: &[Batch]) {
     schedule.turn &= batches.iter().any(|batch| batch.waiting);
+}
+
+/// Checks that `hold_turn` puts the turn aside, of which nothing is left but what is held.
+pub fn may_hold_turn(schedule: &Schedule) -> bool {
+    schedule.turn && schedule.status == ScheduleStatus::Running && schedule.hold != Hold::Nothing
+}
+
+/// Models `release_held`, with the turn that its callers open. What waits is planned for now at the
+/// earliest.
+pub fn release_held(schedule: &mut Schedule, batches: &[Batch]) {
+    schedule.hold = Hold::Nothing;
+    open_turn(schedule, batches);
 }
 
 /// Makes a batch without an owner wait for its turn if something of it is PENDING. Otherwise the

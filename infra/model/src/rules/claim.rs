@@ -2,7 +2,7 @@
 
 use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 
-use crate::rows::{Age, Batch, Due, Row, Schedule, ScheduleStatus};
+use crate::rows::{Age, Batch, Due, Hold, Row, Schedule, ScheduleStatus};
 
 fn is_free(batch: &Batch) -> bool {
     (batch.token.is_none() || batch.lease_over) && u32::from(batch.crashes) < MAX_CRASHES
@@ -12,11 +12,17 @@ fn is_free(batch: &Batch) -> bool {
 /// closed.
 pub fn may_claim_to_send(batch: &Batch, schedule: &Schedule, stopped: bool) -> bool {
     let allows_claims = match schedule.status {
-        ScheduleStatus::Running => !stopped,
+        ScheduleStatus::Running => !stopped && !is_held(schedule),
         ScheduleStatus::Cancelled => true,
         _ => false,
     };
     batch.send_at == Due::Now && is_free(batch) && allows_claims
+}
+
+/// Checks that a batch is held behind a canary: only while its schedule runs, so that a cancellation
+/// closes it.
+pub fn is_held(schedule: &Schedule) -> bool {
+    schedule.status == ScheduleStatus::Running && schedule.hold == Hold::Behind
 }
 
 /// Checks that [`claim_to_check`] matches.

@@ -1,7 +1,7 @@
 //! The cases that the tests compare: a schedule, its batch and one recipient, as the model represents
 //! them. Lists of values are combined to all cases that a rule distinguishes.
 
-use model::rows::{Batch, Due, Row, Schedule, ScheduleStatus};
+use model::rows::{Batch, Due, Hold, Row, Schedule, ScheduleStatus};
 use shared::message::status::Status;
 
 /// The number of our claim's token in the model.
@@ -23,6 +23,7 @@ impl Case {
             status: ScheduleStatus::Running,
             cut: true,
             turn: false,
+            hold: Hold::Nothing,
         },
         batch: Batch {
             send_at: Due::Now,
@@ -91,6 +92,7 @@ pub fn schedules() -> Vec<Schedule> {
             status,
             cut,
             turn: false,
+            hold: Hold::Nothing,
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 
 use api::resources::schedules::store::moves;
 use model::{
-    rows::{Batch, Due, Row, Schedule, ScheduleStatus},
+    rows::{Batch, Due, Hold, Row, Schedule, ScheduleStatus},
     rules,
 };
 use shared::{message::status::Status, schedule::lifecycle};
@@ -41,6 +41,7 @@ fn cases(statuses: &[ScheduleStatus]) -> Vec<Case> {
                 status,
                 cut: true,
                 turn,
+                hold: Hold::Nothing,
             };
             let row = Row {
                 status: if pending {

@@ -10,6 +10,7 @@
 )]
 
 mod admission;
+mod canary;
 mod cases;
 mod changes;
 mod claim;

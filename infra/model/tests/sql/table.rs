@@ -2,7 +2,7 @@
 //! its own schedule.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use model::rows::{Age, Batch, Due, Row, Schedule, ScheduleStatus};
+use model::rows::{Age, Batch, Due, Hold, Row, Schedule, ScheduleStatus};
 use shared::{
     batch::{admission::never, claim::Claim, rows::SEND_UNTIL},
     message::status::Status,
@@ -87,10 +87,12 @@ impl Table {
     async fn insert_schedules(&self, cases: &[(Uuid, &Case)]) {
         let sql = "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset,
             max_lateness_s, max_resends, resend_within_s, on_uncertain, batch_count, dispatched_at,
-            paused_at, finished_at, created_at) ";
+            paused_at, finished_at, held_after, created_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
-            let Schedule { status, cut, .. } = case.schedule;
+            let Schedule {
+                status, cut, hold, ..
+            } = case.schedule;
             row.push_bind(id)
                 .push_bind(status.as_str())
                 .push("'Hello', 1")
@@ -100,6 +102,12 @@ impl Table {
                 .push_bind(cut.then_some(self.now));
             row.push_bind((status == ScheduleStatus::Paused).then_some(self.now))
                 .push_bind((status == ScheduleStatus::Finished).then_some(self.now));
+            // The number of each batch is 1.
+            row.push_bind(match hold {
+                Hold::Nothing => None,
+                Hold::Canary => Some(1),
+                Hold::Behind => Some(0),
+            });
             row.push_bind(self.now);
         });
         insert.build().execute(&self.db).await.unwrap();
@@ -225,7 +233,7 @@ impl Table {
 
     /// Reads all cases and compares them with the expected ones.
     pub async fn expect(&self, cases: &[Case], expected: &[Case]) {
-        let sql = "SELECT s.id, s.status AS schedule_status, s.batch_count IS NOT NULL AS cut,
+        let sql = "SELECT s.id, s.status AS schedule_status, s.batch_count IS NOT NULL AS cut, s.held_after,
               EXISTS (SELECT 1 FROM turns t WHERE t.schedule_id = s.id) AS turn,
               b.send_at, b.waiting, b.check_at, b.sweep_at, b.claim_token, b.claimed_until, b.crashes,
               b.missed_at IS NOT NULL AS missed,
@@ -281,6 +289,11 @@ impl Table {
             _ => Age::PastDeadline,
         };
         let (cut, turn) = (row.get("cut"), row.get("turn"));
+        let hold = match row.get::<Option<u32>, _>("held_after") {
+            None => Hold::Nothing,
+            Some(0) => Hold::Behind,
+            Some(_) => Hold::Canary,
+        };
         let row = Row {
             status: Status::parse(row.get("status")).unwrap(),
             attempt: row.get::<u32, _>("attempt") as u8,
@@ -292,7 +305,12 @@ impl Table {
             earlier_attempts: Row::NEW.earlier_attempts,
         };
         Case {
-            schedule: Schedule { status, cut, turn },
+            schedule: Schedule {
+                status,
+                cut,
+                turn,
+                hold,
+            },
             batch,
             row,
         }

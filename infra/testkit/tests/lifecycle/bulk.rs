@@ -71,10 +71,17 @@ impl Lifecycle {
             ((), self.http(method, path, &body).await)
         };
         self.model.may_be_uncertain |= after_ms.is_some();
-        let is_refused = !call.is_cancel && before == "cancelled" && !prediction.written.is_empty();
-        if is_refused {
+        // What was approved is not changed once it has begun.
+        let is_begun = self.needs_approval() && self.is_cut().await;
+        let is_open = before != "cancelled" && !is_begun;
+        if !call.is_cancel && !is_open && !prediction.written.is_empty() {
             prop_assert_eq!(status, StatusCode::CONFLICT, "{}", answer);
-            prop_assert_eq!(&answer["type"], "/problems/wrong-state");
+            let slug = if is_begun {
+                "schedule-begun"
+            } else {
+                "wrong-state"
+            };
+            prop_assert_eq!(&answer["type"], &json!(format!("/problems/{slug}")));
             reached("a change of many is refused");
             return Ok(());
         }
@@ -255,7 +262,7 @@ impl Outcome {
             Self::TooLate => 1,
             Self::Exists => 2,
             Self::Ambiguous => 3,
-            Self::NotFound | Self::WrongState => 4,
+            Self::NotFound | Self::WrongState | Self::Begun => 4,
         }
     }
 }

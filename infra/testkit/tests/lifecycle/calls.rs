@@ -6,6 +6,7 @@ use shared::message::window::Window;
 use testkit::{fixture, window};
 
 use super::{
+    companions::moved,
     lifecycle::Lifecycle,
     model::{Expected, LABEL},
     states::{Call, OnDuplicate, Place},
@@ -103,10 +104,16 @@ impl Lifecycle {
         if !status.is_success() {
             return;
         }
+        // A budget has paused it before the call did, which then was a repetition.
+        let is_repeated = prepared.before != "paused" && self.is_paused_by_budget().await;
         let event = match prepared.call {
+            Call::Pause if is_repeated => return,
             Call::Pause if prepared.before != "paused" => "schedule.paused",
             Call::Resume => "schedule.resumed",
-            Call::PauseLabel => return self.conclude_moves(answer, "schedule.paused"),
+            Call::PauseLabel => {
+                self.conclude_moves(answer, "schedule.paused");
+                return self.forget_repetition(is_repeated && moved(answer).contains(&self.id));
+            }
             Call::ResumeLabel => return self.conclude_moves(answer, "schedule.resumed"),
             Call::Cancel if prepared.before != "cancelled" => "schedule.cancelled",
             Call::Window(_) => {
@@ -116,6 +123,15 @@ impl Lifecycle {
             _ => return,
         };
         self.expected_events.push((self.id, event));
+    }
+
+    /// Removes the event of a pause that a call for several schedules was too late for.
+    fn forget_repetition(&mut self, is_repeated: bool) {
+        let paused = (self.id, "schedule.paused");
+        let mut events = self.expected_events.iter();
+        if let Some(at) = events.rposition(|event| is_repeated && *event == paused) {
+            self.expected_events.remove(at);
+        }
     }
 
     /// Returns a new recipient, and a list of it and of the number of one that the schedule has, with

@@ -11,12 +11,13 @@ use super::{
     companions::moved,
     lifecycle::Lifecycle,
     reads::CUT_AHEAD,
-    states::{Call, OnDuplicate, Step, by_call, by_workers},
+    states::{Call, OnDuplicate, Step, by_nothing},
 };
 
 impl Lifecycle {
     /// Executes one step and checks that it led to a state that the state table allows.
     pub async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        self.follow_day();
         let before = self.status().await;
         let reachable = self.execute(step, &before).await?;
         let after = self.status().await;
@@ -34,6 +35,7 @@ impl Lifecycle {
 
     /// Checks what must hold after each step.
     pub async fn check_state(&self, status: &str) -> Result<(), TestCaseError> {
+        self.check_limits(status).await?;
         self.check_rows().await?;
         let wrong = fixture::wrong_counts(&self.stage.db, self.id).await;
         prop_assert_eq!(wrong, 0, "batches whose counts differ from their rows");
@@ -70,7 +72,7 @@ impl Lifecycle {
                 let id = self.id;
                 self.resend(draft, before).await?;
                 if self.id != id {
-                    return Ok(vec!["draft", "scheduled"]);
+                    return Ok(vec!["draft", "scheduled", "awaiting-approval"]);
                 }
             }
             Step::Bulk(ref call, after_ms) => self.bulk(call, after_ms, before).await?,
@@ -88,8 +90,17 @@ impl Lifecycle {
                 self.stage.send_queue.take(),
                 self.stage.recheck_queue.take(),
             )),
+            Step::Limit(step) => return self.limit(step, before).await,
         }
-        Ok(by_workers(before).to_vec())
+        let mut reachable = self.by_workers(before);
+        let edits = matches!(
+            step,
+            Step::Recipient(_) | Step::RecipientDuringWork(..) | Step::Bulk(..)
+        );
+        if edits && before == "scheduled" && self.needs_approval() {
+            reachable.push("awaiting-approval");
+        }
+        Ok(reachable)
     }
 
     /// Makes a call while a pass over the waiting messages runs.
@@ -107,12 +118,12 @@ impl Lifecycle {
         let ((), (status, answer)) = tokio::join!(self.work(false), delayed);
         self.conclude(prepared, status, &answer).await;
         self.record_answer(call, status, &answer)?;
-        let reachable = by_workers(before).to_vec();
+        let reachable = self.by_workers(before);
         if !status.is_success() {
             return Ok(reachable);
         }
-        let moved = reachable.iter().flat_map(|state| by_call(state, call));
-        let reachable: Vec<_> = moved.flat_map(|state| by_workers(state)).copied().collect();
+        let moved = reachable.iter().flat_map(|state| self.by_call(state, call));
+        let reachable: Vec<_> = moved.flat_map(|state| self.by_workers(state)).collect();
         // A new rate or text doesn't change the state; the messages sent so far may end meanwhile.
         prop_assert!(
             !reachable.is_empty(),
@@ -125,13 +136,13 @@ impl Lifecycle {
 
     /// Makes a call while no worker runs. It must be accepted if the state table has the
     /// transition, otherwise it must be refused with the current state.
-    async fn call_alone(
+    pub async fn call_alone(
         &mut self,
         call: Call,
         before: &str,
     ) -> Result<Vec<&'static str>, TestCaseError> {
         let (status, answer) = self.call(call).await;
-        let to = by_call(before, call);
+        let to = self.by_call(before, call);
         self.record_answer(call, status, &answer)?;
         if status.is_success() {
             prop_assert!(
@@ -140,7 +151,7 @@ impl Lifecycle {
                 call,
                 before
             );
-            return Ok(to.to_vec());
+            return Ok(to);
         }
         if status == StatusCode::UNPROCESSABLE_ENTITY {
             prop_assert!(
@@ -149,9 +160,25 @@ impl Lifecycle {
                 call,
                 before
             );
-            return Ok(by_workers(before).to_vec());
+            return Ok(self.by_workers(before));
         }
         prop_assert_eq!(status, StatusCode::CONFLICT, "{:?} {}", call, answer);
+        self.check_refusal(call, before, &answer).await?;
+        Ok(by_nothing(before).to_vec())
+    }
+
+    /// Checks a call that was refused while no worker ran: the state does not allow it, or something
+    /// that the state does not say.
+    async fn check_refusal(
+        &self,
+        call: Call,
+        before: &str,
+        answer: &Value,
+    ) -> Result<(), TestCaseError> {
+        let to = self.by_call(before, call);
+        if answer["type"] == "/problems/budget-exceeded" {
+            return self.check_exceeded().await;
+        }
         prop_assert_eq!(&answer["schedule_status"], before);
         let (_, view) = self.http(Method::GET, "", &Value::Null).await;
         let waits =
@@ -177,15 +204,11 @@ impl Lifecycle {
             before,
             answer
         );
-        Ok(by_workers(before)
-            .iter()
-            .copied()
-            .filter(|state| *state == before)
-            .collect())
+        Ok(())
     }
 
     /// Checks a call's status and records the count of sent messages that it returned.
-    fn record_answer(
+    pub fn record_answer(
         &mut self,
         call: Call,
         status: StatusCode,

@@ -1,11 +1,12 @@
 //! The checks can fail: each defect, made by hand in a schedule that is right otherwise, is reported.
 
-use proptest::{prop_assert, test_runner::TestCaseError};
+use proptest::{prop_assert, prop_assert_eq, test_runner::TestCaseError};
 use shared::carrier::Submit;
 use sqlx::MySqlPool;
 
 use super::{
     lifecycle::Lifecycle,
+    limits::{LimitStep, Limits},
     states::{By, Call, RecipientCall, Step, Subscription, What},
 };
 
@@ -15,6 +16,12 @@ enum Moment {
     Waiting,
     Sent,
     Ended,
+    /// It waits for an approval.
+    Unapproved,
+    /// It is approved, and waits for its time.
+    Approved,
+    /// The budget of the day is used up.
+    UsedUp,
 }
 
 /// What happens.
@@ -29,7 +36,7 @@ enum Defect {
 }
 
 use Defect::{LatePoll, Rows, SentAgain};
-use Moment::{Ended, Sent, Waiting};
+use Moment::{Approved, Ended, Sent, Unapproved, UsedUp, Waiting};
 
 /// The defects, each with a part of the report.
 const DEFECTS: &[(Moment, Defect, &str)] = &[
@@ -107,7 +114,40 @@ const DEFECTS: &[(Moment, Defect, &str)] = &[
         "sent_to_final_ms",
     ),
     (Ended, LatePoll, "None"),
+    (
+        Unapproved,
+        Rows("UPDATE schedules SET status = 'scheduled' WHERE status = 'awaiting-approval'"),
+        "without an approval of this content",
+    ),
+    (
+        Approved,
+        Rows("UPDATE schedules SET message = 'Hello again' WHERE id IN (SELECT schedule_id FROM schedule_approvals)"),
+        "without an approval of this content",
+    ),
+    (
+        Approved,
+        Rows("UPDATE schedules SET run_at = run_at - INTERVAL 1 SECOND WHERE id IN (SELECT schedule_id FROM schedule_approvals)"),
+        "without an approval of this content",
+    ),
+    (
+        Approved,
+        Rows("UPDATE recipients SET phone = '+60129999998' WHERE seq = 2"),
+        "without an approval of this content",
+    ),
+    (
+        Approved,
+        Rows("UPDATE recipient_references SET reference = 'R3' WHERE seq = 4"),
+        "without an approval of this content",
+    ),
+    // As a pass would send that ignores the budget, and as one that does not count.
+    (Approved, Rows("UPDATE budgets SET amount = 100"), "sent beyond"),
+    (UsedUp, Rows("UPDATE spending SET used = 0"), "counted"),
+    (UsedUp, Rows("UPDATE spending SET used = used + 5"), "counted beyond"),
+    (UsedUp, SentAgain, "sent beyond"),
 ];
+/// The budget of a schedule of twelve recipients, of whom one is cancelled: batches of four, five and two,
+/// of the second of which three fit.
+const PARTS: u64 = 7;
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn each_defect_is_reported(pool: MySqlPool) {
@@ -119,13 +159,19 @@ async fn each_defect_is_reported(pool: MySqlPool) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let result = run(&pool, Ended, &Defect::Nothing).await;
-    result.expect("no defect, no report");
+    for moment in [Ended, UsedUp] {
+        let result = run(&pool, moment, &Defect::Nothing).await;
+        result.expect("no defect, no report");
+    }
 }
 
 /// Runs a schedule with a callback, of which a recipient is cancelled in time.
 async fn run(pool: &MySqlPool, moment: Moment, defect: &Defect) -> Result<(), TestCaseError> {
-    let mut lifecycle = Lifecycle::new(pool, false).await;
+    let is_limited = matches!(moment, Unapproved | Approved | UsedUp);
+    if is_limited {
+        return run_limited(pool, moment, defect).await;
+    }
+    let mut lifecycle = Lifecycle::new(pool, false, Limits::default()).await;
     let cancel = RecipientCall {
         what: What::Cancel,
         by: By::Seq,
@@ -156,6 +202,59 @@ async fn run(pool: &MySqlPool, moment: Moment, defect: &Defect) -> Result<(), Te
     }
     lifecycle.check_events().await?;
     lifecycle.check_final_state().await
+}
+
+/// Runs a schedule that is approved, and that a budget pauses until it is raised.
+async fn run_limited(
+    pool: &MySqlPool,
+    moment: Moment,
+    defect: &Defect,
+) -> Result<(), TestCaseError> {
+    let mut lifecycle = Lifecycle::new(pool, false, Limits::of(true, true)).await;
+    let cancel = RecipientCall {
+        what: What::Cancel,
+        by: By::Seq,
+        place: 0,
+    };
+    lifecycle.step(&Step::Call(Call::Activate)).await?;
+    prop_assert_eq!(lifecycle.status().await, "awaiting-approval");
+    if moment == Unapproved {
+        defect.happen(&mut lifecycle).await?;
+        lifecycle.check_state("scheduled").await?;
+    }
+    for step in [
+        Step::Limit(LimitStep::ReadAndApprove),
+        Step::Recipient(cancel),
+        Step::Limit(LimitStep::Budget(PARTS)),
+    ] {
+        lifecycle.step(&step).await?;
+    }
+    prop_assert_eq!(
+        lifecycle.status().await,
+        "scheduled",
+        "a cancellation voids nothing"
+    );
+    if moment == Approved {
+        defect.happen(&mut lifecycle).await?;
+        lifecycle.check_state("scheduled").await?;
+    }
+    for step in [Step::Wait(100), Step::Sweep, Step::Work { twice: false }] {
+        lifecycle.step(&step).await?;
+    }
+    prop_assert_eq!(
+        lifecycle.accepted(),
+        PARTS,
+        "exactly what the budget allows"
+    );
+    prop_assert!(
+        lifecycle.is_paused_by_budget().await,
+        "and the rest is paused"
+    );
+    if moment == UsedUp {
+        defect.happen(&mut lifecycle).await?;
+        lifecycle.check_state("paused").await?;
+    }
+    lifecycle.check_end().await
 }
 
 impl Defect {

@@ -5,6 +5,7 @@ use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
 use super::{
+    budget::ENOUGH,
     lifecycle::Lifecycle,
     states::{Call, Weather},
 };
@@ -18,6 +19,9 @@ impl Lifecycle {
             (60, 60)
         };
         self.change_weather(Weather::Calm);
+        if self.budget.is_some() {
+            self.set_budget(ENOUGH).await;
+        }
         for _ in 0..rounds {
             let status = self.status().await;
             let is_over = self.open_batches().await == 0 && status == "cancelled";
@@ -27,10 +31,15 @@ impl Lifecycle {
                     break;
                 }
             }
+            let is_approved = self.approve_the_rest(&status).await?;
             let next_call = self.next_call(&status).await;
             // The workers follow a call at once. Otherwise a batch that is sent after all, at the
             // only step of a day that is in the window, would wait until after it, every day.
-            let seconds = if next_call.is_some() { 1 } else { seconds };
+            let seconds = if is_approved || next_call.is_some() {
+                1
+            } else {
+                seconds
+            };
             if let Some(call) = next_call {
                 let (status, _) = self.call(call).await;
                 // A draft whose time has passed can only be cancelled.

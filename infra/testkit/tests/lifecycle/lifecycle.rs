@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use api::App;
+use api::{App, resources::schedules::approval::rule::ApprovalRule};
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, HeaderValue, Method, Request, StatusCode},
@@ -17,8 +17,11 @@ use testkit::{Stage, fixture, webhooks, window};
 use uuid::Uuid;
 
 use super::{
+    approvals::{ABOVE, Approvals},
+    budget::DayBudget,
     companions::Companion,
     gate,
+    limits::Limits,
     model::{LABEL, Model, failing_numbers},
     subscribers::Subscribers,
 };
@@ -49,11 +52,15 @@ pub struct Lifecycle {
     pub companions: Vec<Companion>,
     /// The events of the successful calls, in the order of the calls.
     pub expected_events: Vec<(Uuid, &'static str)>,
+    /// What is approved, if schedules need that.
+    pub approvals: Option<Approvals>,
+    /// The budget that applies, if there is one.
+    pub budget: Option<DayBudget>,
 }
 
 impl Lifecycle {
     /// Empties the tables and creates a draft of twelve recipients.
-    pub async fn new(pool: &MySqlPool, with_window: bool) -> Self {
+    pub async fn new(pool: &MySqlPool, with_window: bool, limits: Limits) -> Self {
         empty_tables(pool).await;
         let settings = Settings {
             latency_ms: 10,
@@ -62,7 +69,10 @@ impl Lifecycle {
         };
         let stage = Stage::new(pool.clone(), settings).await;
         fixture::reset_carrier(&stage.db).await;
-        let app = gate::app(&stage).await;
+        let mut app = gate::app(&stage).await;
+        if limits.approvals {
+            app.approval = ApprovalRule::parse(ABOVE, "").unwrap();
+        }
         let key = gate::new_key(&app.db).await;
         let all_events = EventType::ALL.map(EventType::as_str).join(",");
         let webhook = webhooks::insert(&stage.db, "https://example.com/hook", &all_events).await;
@@ -81,6 +91,8 @@ impl Lifecycle {
             subscribers: None,
             companions: Vec::new(),
             expected_events: Vec::new(),
+            approvals: limits.approvals.then(Approvals::default),
+            budget: None,
         };
         lifecycle.subscribe_webhooks().await;
         lifecycle.create_companions().await;
@@ -148,7 +160,11 @@ impl Lifecycle {
             .unwrap();
         let (parts, body) = answer.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        let body = serde_json::from_slice(&body).unwrap();
+        let body = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).unwrap()
+        };
         (parts.status, parts.headers, body)
     }
 
@@ -241,6 +257,8 @@ async fn empty_tables(pool: &MySqlPool) {
         "webhook_labels",
         "webhooks",
         "webhook_deliveries",
+        "budgets",
+        "spending",
     ] {
         sqlx::query(&format!("DELETE FROM {table}"))
             .execute(pool)

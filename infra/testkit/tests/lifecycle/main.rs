@@ -13,9 +13,14 @@
 //!   each webhook of the key's own and each callback while it is theirs to see, and no other;
 //! - in calls for several recipients each entry has the predicted outcome, and calls by label move
 //!   exactly the schedules that have it;
-//! - a decision about an UNCERTAIN message is final, and only what was to be sent again is.
+//! - a decision about an UNCERTAIN message is final, and only what was to be sent again is;
+//! - where an approval is needed, nothing waits for its time, begins or is sent unless a second person
+//!   has approved exactly that, whatever changes before, meanwhile or later;
+//! - what is sent is counted in the budget of the day, and is never more than that allows.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod approvals;
+mod budget;
 mod bulk;
 mod calls;
 mod checks;
@@ -27,23 +32,31 @@ mod end;
 mod finish;
 #[path = "../gate/mod.rs"]
 mod gate;
+mod late_change;
 mod lifecycle;
+mod limits;
 mod model;
 mod reads;
 mod recipients;
 mod resends;
+mod script;
 mod states;
 mod subscribers;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use proptest::{prelude::*, test_runner::TestRunner};
+use proptest::{
+    prelude::*,
+    test_runner::{TestCaseError, TestRunner},
+};
 use sqlx::MySqlPool;
 
 use lifecycle::Lifecycle;
-use states::{Call, Step, step, weather};
+use limits::{LimitStep, Limits};
+use states::{Call, Step, Weather, weather};
 
-/// The number of random sequences, unless `LIFECYCLE_SEQUENCES` is set.
+/// The number of random sequences, unless `LIFECYCLE_SEQUENCES` is set: a quarter for each
+/// combination of limits.
 const SEQUENCES: u32 = 12;
 /// How often a sequence that fails is made shorter, unless `LIFECYCLE_SHRINKS` is set.
 const SHRINKS: u32 = 100;
@@ -53,49 +66,79 @@ fn setting(name: &str, usual: u32) -> u32 {
     set.map_or(usual, |set| set.parse().unwrap())
 }
 
+/// A random sequence.
+#[derive(Debug)]
+struct Sequence {
+    with_window: bool,
+    weather: Weather,
+    first: Vec<Step>,
+    steps: Vec<Step>,
+}
+
+/// Returns random sequences. Most schedules are activated, and approved, before anything else
+/// happens, and many are sent.
+fn sequence(limits: Limits) -> impl Strategy<Value = Sequence> {
+    let beginning = (
+        proptest::bool::weighted(0.9),
+        proptest::bool::weighted(0.8),
+        2_u64..9,
+        proptest::bool::weighted(0.7),
+    );
+    let beginning = beginning.prop_map(move |(activated, approved, amount, sent)| {
+        let mut steps = Vec::new();
+        steps.extend(activated.then_some(Step::Call(Call::Activate)));
+        let approves = limits.approvals && approved;
+        steps.extend(approves.then_some(Step::Limit(LimitStep::ReadAndApprove)));
+        let budget = Step::Limit(LimitStep::Budget(amount));
+        steps.extend(limits.budgets.then_some(budget));
+        if sent {
+            steps.extend([Step::Wait(100), Step::Sweep, Step::Work { twice: false }]);
+        }
+        steps
+    });
+    let all = (
+        proptest::bool::weighted(0.3),
+        prop_oneof![3 => weather(), 2 => Just(Weather::AnswersLost)],
+        beginning,
+        proptest::collection::vec(limits.step(), 15..55),
+    );
+    all.prop_map(|(with_window, weather, first, steps)| Sequence {
+        with_window,
+        weather,
+        first,
+        steps,
+    })
+}
+
+async fn run(pool: &MySqlPool, limits: Limits, sequence: &Sequence) -> Result<(), TestCaseError> {
+    let mut lifecycle = Lifecycle::new(pool, sequence.with_window, limits).await;
+    lifecycle.change_weather(sequence.weather);
+    for step in sequence.first.iter().chain(&sequence.steps) {
+        lifecycle.step(step).await?;
+    }
+    lifecycle.check_end().await
+}
+
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn no_sequence_of_calls_leaves_the_state_table_or_loses_a_recipient(pool: MySqlPool) {
     let (handle, executed) = (tokio::runtime::Handle::current(), AtomicU32::new(0));
-    let run = move || {
-        let mut runner = TestRunner::new(ProptestConfig {
-            cases: setting("LIFECYCLE_SEQUENCES", SEQUENCES),
-            max_shrink_iters: setting("LIFECYCLE_SHRINKS", SHRINKS),
-            failure_persistence: None,
-            ..Default::default()
-        });
-        // Most schedules are activated before anything else happens, and many are sent.
-        let steps = (
-            proptest::bool::weighted(0.9),
-            proptest::bool::weighted(0.3),
-            weather(),
-            proptest::bool::weighted(0.5),
-            proptest::collection::vec(step(), 15..55),
-        );
-        let result = runner.run(
-            &steps,
-            |(activated, with_window, weather, is_sent, steps)| {
+    let run_all = move || {
+        for limits in Limits::ALL {
+            let mut runner = TestRunner::new(ProptestConfig {
+                cases: setting("LIFECYCLE_SEQUENCES", SEQUENCES).div_ceil(4),
+                max_shrink_iters: setting("LIFECYCLE_SHRINKS", SHRINKS),
+                failure_persistence: None,
+                ..Default::default()
+            });
+            let result = runner.run(&sequence(limits), |sequence| {
                 executed.fetch_add(1, Ordering::Relaxed);
-                handle.block_on(async {
-                    let mut lifecycle = Lifecycle::new(&pool, with_window).await;
-                    lifecycle.change_weather(weather);
-                    if activated {
-                        lifecycle.step(&Step::Call(Call::Activate)).await?;
-                    }
-                    if is_sent {
-                        for step in [Step::Wait(100), Step::Sweep, Step::Work { twice: false }] {
-                            lifecycle.step(&step).await?;
-                        }
-                    }
-                    for step in steps {
-                        lifecycle.step(&step).await?;
-                    }
-                    lifecycle.check_end().await
-                })
-            },
-        );
-        result.map_err(|error| format!("after {executed:?} executed sequences: {error}"))
+                handle.block_on(run(&pool, limits, &sequence))
+            });
+            result.map_err(|error| format!("{limits:?}, after {executed:?} sequences: {error}"))?;
+        }
+        Ok::<_, String>(())
     };
-    if let Err(error) = tokio::task::spawn_blocking(run).await.unwrap() {
+    if let Err(error) = tokio::task::spawn_blocking(run_all).await.unwrap() {
         panic!("{error}");
     }
     assert_eq!(coverage::missing(), Vec::<&str>::new(), "not reached");

@@ -26,6 +26,8 @@ pub enum Outcome {
     NotFound,
     /// A cancelled schedule is not changed.
     WrongState,
+    /// What was approved is not changed once it has begun.
+    Begun,
 }
 
 /// A call with its address and its body.
@@ -165,6 +167,9 @@ impl Lifecycle {
                 return Outcome::Ambiguous;
             }
         }
+        if call.what != What::Cancel && self.needs_approval() && self.is_cut().await {
+            return Outcome::Begun;
+        }
         let is_sent = self.is_sent(seq, &self.rows().await);
         match call.what {
             What::Cancel if is_sent => Outcome::TooLate,
@@ -224,6 +229,7 @@ fn read(status: StatusCode, answer: &Value) -> Option<Outcome> {
         (StatusCode::CONFLICT, "recipient-exists") => Some(Outcome::Exists),
         (StatusCode::CONFLICT, "recipient-ambiguous") => Some(Outcome::Ambiguous),
         (StatusCode::CONFLICT, "wrong-state") => Some(Outcome::WrongState),
+        (StatusCode::CONFLICT, "schedule-begun") => Some(Outcome::Begun),
         (StatusCode::NOT_FOUND, _) => Some(Outcome::NotFound),
         _ => None,
     }

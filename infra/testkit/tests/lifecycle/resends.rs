@@ -51,9 +51,14 @@ impl Lifecycle {
                 prop_assert_eq!(status, StatusCode::CREATED, "{} {:?}", answer, original);
                 prop_assert_eq!(&answer["complete"], true);
                 prop_assert_eq!(&answer["recipients"]["total"], original.left.len());
-                prop_assert_eq!(&answer["status"], if draft { "draft" } else { "scheduled" });
                 let id: Uuid = answer["id"].as_str().unwrap().parse().unwrap();
                 self.go_on_with(id, original).await;
+                let expected = match (draft, self.needs_approval()) {
+                    (true, _) => "draft",
+                    (false, true) => "awaiting-approval",
+                    (false, false) => "scheduled",
+                };
+                prop_assert_eq!(&answer["status"], expected);
             }
         }
         Ok(())
@@ -104,5 +109,6 @@ impl Lifecycle {
         self.id = id;
         self.already_sent = None;
         self.model.follow(original, self.ledger());
+        self.forget_approval();
     }
 }

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use testkit::fixture;
 
+use super::limits::LimitStep;
+
 /// An operator's call of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -166,6 +168,8 @@ pub enum Step {
     Wait(u16),
     /// All messages of both queues are lost.
     Purge,
+    /// An approval, or a change of the budget.
+    Limit(LimitStep),
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -278,6 +282,7 @@ pub fn by_workers(from: &str) -> &'static [&'static str] {
         "scheduled" => &["scheduled", "running", "finished", "missed"],
         "running" | "finished" | "missed" => &["running", "finished", "missed"],
         "paused" => &["paused"],
+        "awaiting-approval" => &["awaiting-approval"],
         _ => &["cancelled"],
     }
 }
@@ -291,6 +296,9 @@ pub fn by_call(from: &str, call: Call) -> &'static [&'static str] {
     };
     match (call, from) {
         (Append(..) | Text | Rate | Window(_) | DryRun, "draft") => &["draft"],
+        (Append(..) | Text | Rate | Window(_) | DryRun, "awaiting-approval") => {
+            &["awaiting-approval"]
+        }
         (Activate, "draft") | (Append(..) | Text | Rate | Window(_) | DryRun, "scheduled") => {
             &["scheduled"]
         }
@@ -298,22 +306,27 @@ pub fn by_call(from: &str, call: Call) -> &'static [&'static str] {
         | (Text | Rate | Window(_), "paused") => &["paused"],
         (Resume | ResumeLabel, "paused") | (SendNow, "missed") => &["scheduled", "running"],
         (SendNow, "running" | "finished") | (Rate, "running") => &["running"],
-        (Cancel, "draft" | "scheduled" | "running" | "paused" | "missed" | "cancelled") => {
-            &["cancelled"]
-        }
+        (
+            Cancel,
+            "draft" | "awaiting-approval" | "scheduled" | "running" | "paused" | "missed"
+            | "cancelled",
+        ) => &["cancelled"],
         // Calls for all schedules with a label leave the others as they are.
         (PauseLabel | ResumeLabel, _) => by_nothing(from),
         _ => &[],
     }
 }
 
-fn by_nothing(state: &str) -> &'static [&'static str] {
+/// Returns the state itself.
+pub fn by_nothing(state: &str) -> &'static [&'static str] {
     match state {
         "draft" => &["draft"],
         "scheduled" => &["scheduled"],
         "running" => &["running"],
         "finished" => &["finished"],
         "missed" => &["missed"],
+        "paused" => &["paused"],
+        "awaiting-approval" => &["awaiting-approval"],
         _ => &["cancelled"],
     }
 }

@@ -59,6 +59,8 @@ pub struct Event {
     pub id: Uuid,
     pub kind: String,
     pub schedule: Uuid,
+    /// A pass has paused the schedule because a budget is used up.
+    pub is_by_budget: bool,
 }
 
 impl Subscribers {
@@ -118,7 +120,7 @@ impl Lifecycle {
     }
 
     /// Calls as the administrator.
-    async fn as_admin(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub async fn as_admin(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let [user, session] = self.subscribers().admin;
         let keys = &self.app.gate.signing_keys;
         let token = keys.issue(user, session, "admin", self.stage.db.now());
@@ -251,15 +253,17 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Returns all events, in their order.
+    /// Returns all events about schedules, in their order.
     pub async fn events(&self) -> Vec<Event> {
-        let sql = "SELECT event_id, type, schedule_id FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id";
+        let sql = "SELECT event_id, type, schedule_id, COALESCE(CAST(data AS CHAR) LIKE '%budget of%', 0) AS is_by_budget
+            FROM webhook_deliveries WHERE webhook_id = ? AND schedule_id IS NOT NULL ORDER BY event_id";
         let rows = sqlx::query(sql).bind(self.webhook);
         let rows = rows.fetch_all(&self.stage.db).await.unwrap();
         let event = |row: &sqlx::mysql::MySqlRow| Event {
             id: row.get("event_id"),
             kind: row.get("type"),
             schedule: row.get("schedule_id"),
+            is_by_budget: row.get::<i64, _>("is_by_budget") == 1,
         };
         rows.iter().map(event).collect()
     }
