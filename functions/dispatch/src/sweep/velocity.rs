@@ -188,6 +188,7 @@ async fn keep(db: &Db, found: &[Velocity], now: DateTime<Utc>) -> sqlx::Result<(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

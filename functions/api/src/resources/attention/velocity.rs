@@ -1,5 +1,7 @@
 //! Who has begun to send unusually fast. The sweep of dispatch decides, and writes `velocity_days`.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -37,7 +39,7 @@ pub async fn fast_callers(
         MOST
     );
     let mut callers = rows.fetch_all(connection).await?;
-    callers.sort_unstable_by(|one, other| other.exceeded_at.cmp(&one.exceeded_at));
+    callers.sort_unstable_by_key(|caller| Reverse(caller.exceeded_at));
     Ok(callers)
 }
 
