@@ -45,7 +45,6 @@ WIDGETS = {
     "What waits for an operator": (
         [
             "SchedulesPaused",
-            "CanariesFailed",
             "BudgetsReached",
             "SchedulesMissed",
             "BatchesMissed",
@@ -54,6 +53,7 @@ WIDGETS = {
         ],
         [],
     ),
+    "Canaries and velocity": (["CanariesFailed", "VelocityExceeded"], ["Maximum"]),
     "Webhooks": (
         ["EventsDelivered", "EventsFailed", "WebhooksSuspended", "WebhooksDisabled"],
         [],

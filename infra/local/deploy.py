@@ -78,6 +78,8 @@ LOCAL = {
     "SWEEP_LEAD_S": ("SweepLeadS", "5"),
     "SWEEP_GRACE_S": ("SweepGraceS", None),
     "UNCERTAIN_QUIET_S": ("UncertainQuietS", None),
+    "VELOCITY_FACTOR": ("VelocityFactor", None),
+    "VELOCITY_PARTS_PER_HOUR": ("VelocityPartsPerHour", "0"),  # a demo is a new caller
     "WEBHOOK_LOOPBACK": ("WebhookLoopback", "true"),  # receivers run on this machine
     "WORKER_TIMEOUT_S": ("WorkerTimeoutS", None),
     "WORKER_VISIBILITY_S": ("WorkerVisibilityS", None),

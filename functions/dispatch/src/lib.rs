@@ -31,7 +31,7 @@ use shared::{
 };
 use tracing::Span;
 
-use crate::personal_data::PersonalData;
+use crate::{personal_data::PersonalData, sweep::velocity::VelocityRule};
 
 /// The sweep starts no further round if less than this is left to its invocation: a round of a
 /// thousand batches takes some seconds.
@@ -113,11 +113,13 @@ pub struct Settings {
     pub watch: Duration,
     /// The delays of the sweep.
     pub backoff: Backoff,
+    /// Which creators send unusually fast.
+    pub velocity: VelocityRule,
 }
 
 impl Settings {
-    /// Reads `DISPATCH_LEAD_S` and `SWEEP_LEAD_S`; `BATCH_SIZE` and the delays are those of the
-    /// admission.
+    /// Reads `DISPATCH_LEAD_S`, `SWEEP_LEAD_S` and the rule of velocities; `BATCH_SIZE` and the delays
+    /// are those of the admission.
     pub fn from_env(env: &mut Env, admission: &AdmissionSettings) -> Self {
         let mut number = |name, range, default| env.number(name, range, Some(default));
         Self {
@@ -126,6 +128,7 @@ impl Settings {
             batch_size: admission.batch_size,
             watch: SWEEP_WATCH,
             backoff: admission.backoff,
+            velocity: VelocityRule::from_env(env),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Retention: deletes rows of logins, their limits, repeated requests and deliveries that no call
-//! reads any more.
+//! Retention: deletes rows of logins, their limits, repeated requests, deliveries and velocities that
+//! nothing reads any more.
 //!
 //! A deletion changes no answer: a session that is over grants nothing, a rate limit that was not
 //! used for an hour is full again, and yesterday's failures do not count.
@@ -21,6 +21,8 @@ const DELIVERY_RETENTION: TimeDelta = TimeDelta::days(30);
 const LOGIN_RETENTION: TimeDelta = TimeDelta::days(1);
 /// A device is known for 180 days after its last use.
 const DEVICE_RETENTION: TimeDelta = TimeDelta::days(181);
+/// The days with which the velocity of a caller is compared, and one more.
+const VELOCITY_RETENTION: TimeDelta = TimeDelta::days(31);
 /// Not at the full hour, when most schedules are due.
 const MINUTE: u32 = 37;
 
@@ -36,6 +38,7 @@ pub struct DeletedRows {
     pub key_days: u64,
     pub idempotency_keys: u64,
     pub webhook_deliveries: u64,
+    pub velocity_days: u64,
 }
 
 /// Returns whether the sweep of this minute deletes expired rows.
@@ -56,6 +59,7 @@ pub async fn delete_expired_rows(db: &Db, now: DateTime<Utc>) -> sqlx::Result<De
         key_days: delete_key_days(db, (now - KEY_USAGE_RETENTION).date_naive()).await?,
         idempotency_keys: delete_idempotency_keys(db, now - IDEMPOTENCY_RETENTION).await?,
         webhook_deliveries: delete_deliveries(db, now - DELIVERY_RETENTION).await?,
+        velocity_days: delete_velocity_days(db, (now - VELOCITY_RETENTION).date_naive()).await?,
     })
 }
 
@@ -128,6 +132,15 @@ async fn delete_idempotency_keys(db: &Db, before: DateTime<Utc>) -> sqlx::Result
 async fn delete_deliveries(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM webhook_deliveries WHERE created_at < ? AND status <> 'pending' ORDER BY created_at LIMIT ?",
+        before,
+        MAX_ROWS
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
+async fn delete_velocity_days(db: &Db, before: NaiveDate) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM velocity_days WHERE day < ? ORDER BY day LIMIT ?",
         before,
         MAX_ROWS
     );

@@ -11,6 +11,7 @@
     )
 )]
 
+mod approvals;
 mod attention;
 mod client;
 mod credentials;
@@ -91,6 +92,9 @@ async fn call(client: &mut Client, command: Command, output: Output) -> Result<u
         Command::Pause(moved) => moves::pause(client, &moved, output).await,
         Command::Resume { id, now } => moves::resume(client, id, now, output).await,
         Command::Cancel(moved) => moves::cancel(client, &moved, output).await,
+        Command::Approval { id } => approvals::show(client, id, output).await,
+        Command::Approve(approved) => approvals::approve(client, &approved, output).await,
+        Command::Reject(rejected) => approvals::reject(client, &rejected, output).await,
         Command::Resend(again) => resend::resend(client, &again, output).await,
         // They need no client: `run` has executed them.
         Command::Completions { .. } | Command::Login(_) | Command::Logout => Ok(0),

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use uuid::Uuid;
 
+use crate::approvals::{Approved, Rejected};
+
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 refused by the API · 2 wrong usage, or a file that \
     cannot be read · 3 the API is not reachable, or too busy · 4 the schedule did not end complete";
 
@@ -82,6 +84,15 @@ pub enum Command {
     },
     /// Cancel a schedule; what was not sent is closed.
     Cancel(Moved),
+    /// Show what is to be approved, with the hash that the approval names.
+    Approval {
+        /// The schedule.
+        id: Uuid,
+    },
+    /// Approve a schedule of somebody else.
+    Approve(Approved),
+    /// Reject a schedule of somebody else, which is a draft again.
+    Reject(Rejected),
     /// Send again to recipients of a finished schedule who got nothing.
     Resend(Again),
     /// Print completions for a shell.
@@ -347,6 +358,16 @@ mod tests {
             ("send l.csv --into 1", false),
             ("send l.csv --text Hi --at now --dry-run --draft", false),
             ("watch 01890a5d-ac96-774b-bcce-b302099a8057 --json", true),
+            ("approve 01890a5d-ac96-774b-bcce-b302099a8057", true),
+            (
+                "approve 01890a5d-ac96-774b-bcce-b302099a8057 --hash 12",
+                false,
+            ),
+            ("reject 01890a5d-ac96-774b-bcce-b302099a8057", false),
+            (
+                "reject 01890a5d-ac96-774b-bcce-b302099a8057 --reason no",
+                true,
+            ),
         ];
         for (line, accepted) in table {
             let words = ["sms"].into_iter().chain(line.split(' '));

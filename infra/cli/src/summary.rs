@@ -100,6 +100,27 @@ fn samples(answer: &Value) -> Vec<String> {
     samples.collect()
 }
 
+/// Returns a line for each budget that a schedule exceeds.
+fn exceeded(answer: &Value) -> Vec<String> {
+    let budgets = answer["exceeded_budgets"].as_array().into_iter().flatten();
+    let text = |budget: &Value, name: &str| budget[name].as_str().unwrap_or_default().to_owned();
+    let budgets = budgets.map(|budget| {
+        let effect = match text(budget, "effect").as_str() {
+            "refuse" => "it cannot be started",
+            _ => "it will be paused",
+        };
+        format!(
+            "the budget of {} has {} {} left this {}, and it needs {}: {effect}",
+            text(budget, "scope"),
+            text(budget, "left"),
+            text(budget, "unit"),
+            text(budget, "period"),
+            text(budget, "needed"),
+        )
+    });
+    budgets.collect()
+}
+
 /// `preview`: shows what a draft or a scheduled list would send.
 pub async fn preview(client: &mut Client, id: Uuid, output: Output) -> Result<u8, Failure> {
     let call = Call::post(format!("/v1/schedules/{id}/dry-run"));
@@ -115,6 +136,7 @@ pub async fn preview(client: &mut Client, id: Uuid, output: Output) -> Result<u8
         );
         let times = format!("from {} to {}", time("planned_start"), time("planned_end"));
         let mut lines = vec![counts, times];
+        lines.extend(exceeded(&answer));
         lines.extend(samples(&answer));
         lines.join("\n")
     });
@@ -149,6 +171,18 @@ mod tests {
             "4 recipients, 2 duplicates, 2 invalid\n  line 3 “12”: too short\n  line 102 “12”: too short"
         );
         assert_eq!(total["calls"], 2);
+    }
+
+    #[test]
+    fn each_budget_that_is_exceeded_is_named_with_its_effect() {
+        let budget = |effect: &str| json!({"scope": "system", "period": "day", "unit": "parts", "left": "10", "needed": "12", "effect": effect});
+        let lines = exceeded(&json!({"exceeded_budgets": [budget("refuse"), budget("pause")]}));
+        assert_eq!(
+            lines[0],
+            "the budget of system has 10 parts left this day, and it needs 12: it cannot be started"
+        );
+        assert!(lines[1].ends_with("it will be paused"));
+        assert!(exceeded(&json!({"exceeded_budgets": []})).is_empty());
     }
 
     #[test]

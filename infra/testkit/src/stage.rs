@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use dispatch::{Dispatcher, personal_data::PersonalData};
+use dispatch::{Dispatcher, personal_data::PersonalData, sweep::velocity::VelocityRule};
 use recheck::Rechecker;
 use send::Sender;
 use shared::{
@@ -74,6 +74,7 @@ fn dispatch_settings() -> dispatch::Settings {
         batch_size: 5,
         watch: Duration::ZERO,
         backoff: Backoff::default(),
+        velocity: VelocityRule::default(),
     }
 }
 

@@ -15,7 +15,6 @@ use crate::{
     events::EventType,
     platform::{
         db::{Db, transaction::transaction_if},
-        metrics::{self, Counter},
         queue::DeliveryMessage,
     },
     schedule::{
@@ -48,7 +47,7 @@ pub async fn decide_canary(db: &Db, schedule_id: Uuid) -> sqlx::Result<Option<De
     .await?;
     if let Some(Decided { outcome, .. }) = &decided {
         if *outcome == CanaryOutcome::Failed {
-            metrics::count(Counter::CanariesFailed, 1);
+            // The alarm follows from the row: each sweep reads it.
             tracing::error!(schedule.id = %schedule_id, "the canary failed; the schedule is paused");
         } else {
             tracing::info!(schedule.id = %schedule_id, outcome = outcome.as_str(), "the canary is decided");

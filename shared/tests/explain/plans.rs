@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 36] = [
+const TABLES: [&str; 38] = [
     "schedules",
     "recipients",
     "batches",
@@ -99,6 +99,8 @@ const TABLES: [&str; 36] = [
     "batch_costs",
     "budgets",
     "spending",
+    "velocity_days",
+    "v",
     "y",
     "n",
     "f",

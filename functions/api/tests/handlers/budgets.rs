@@ -195,6 +195,90 @@ async fn a_schedule_that_certainly_exceeds_a_budget_is_refused(pool: MySqlPool) 
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
+async fn a_dry_run_names_the_budget_that_would_refuse_the_call(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let admin = api.admin().await;
+    import(&admin, "prefix,price\n1,0.05\n").await;
+    let mut body = request();
+    body["message"] = json!("x".repeat(200));
+    body["recipients"] = json!(phones(0..6));
+    let dry = async |body: &Value| {
+        let answer = api.post_json("/v1/schedules?dry_run=true", body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        answer.body
+    };
+    for (unit, short, enough, left, needed) in [
+        ("parts", "11", "12", "11", "12"),
+        ("money", "0.59", "0.60", "0.59", "0.60"),
+    ] {
+        let budget = admin.post_json(BUDGETS, &of_system(unit, short)).await;
+        let id = budget.body["id"].as_str().unwrap();
+        let report = dry(&body).await;
+        assert_eq!(report["accepted"], false, "{report}");
+        let expected = json!([{"budget_id": id, "scope": "system", "period": "day", "unit": unit, "amount": short, "left": left,
+            "needed": needed, "effect": "refuse"}]);
+        assert_eq!(report["exceeded_budgets"], expected);
+        // The call does what its dry run says.
+        assert_eq!(api.post(&body).await.problem(), "budget-exceeded");
+        // A draft is accepted, and its activation is not.
+        body["draft"] = json!(true);
+        let report = dry(&body).await;
+        assert_eq!(
+            (&report["accepted"], &report["exceeded_budgets"]),
+            (&json!(true), &expected)
+        );
+        body["draft"] = json!(false);
+
+        let path = format!("{BUDGETS}/{id}");
+        call(&admin, Method::PATCH, &path, &json!({"amount": enough})).await;
+        let report = dry(&body).await;
+        assert_eq!(
+            (&report["accepted"], &report["exceeded_budgets"]),
+            (&json!(true), &json!([]))
+        );
+        assert_eq!(api.post(&body).await.status, StatusCode::CREATED);
+        call(&admin, Method::DELETE, &path, &Value::Null).await;
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_dry_run_of_a_stored_schedule_says_whether_a_budget_refuses_or_pauses_it(
+    pool: MySqlPool,
+) {
+    let api = Api::new(&pool).await;
+    let admin = api.admin().await;
+    let mut body = request();
+    body["recipients"] = json!(phones(0..6));
+    // Its list is appended while there is no budget: nothing is planned.
+    let before = api.post(&body).await;
+    let budget = admin.post_json(BUDGETS, &of_system("parts", "20")).await;
+    let path = format!("{BUDGETS}/{}", budget.body["id"].as_str().unwrap());
+    let scheduled = api.post(&body).await;
+    body["draft"] = json!(true);
+    let draft = api.post(&body).await;
+    let outlook = async |id: uuid::Uuid| {
+        let answer = api.post_step(id, "dry-run").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        let budgets = answer.body["exceeded_budgets"].as_array().unwrap().clone();
+        let budgets = budgets.iter().map(|budget| {
+            let text = |name: &str| budget[name].as_str().unwrap().to_owned();
+            (text("effect"), text("left"), text("needed"))
+        });
+        (answer.body["accepted"] == true, budgets.collect::<Vec<_>>())
+    };
+    for answer in [&before, &scheduled, &draft] {
+        assert_eq!(outlook(answer.id()).await, (true, Vec::new()));
+    }
+    call(&admin, Method::PATCH, &path, &json!({"amount": "5"})).await;
+    let short = |effect: &str| vec![(effect.to_owned(), "5".to_owned(), "6".to_owned())];
+    assert_eq!(outlook(before.id()).await, (true, short("pause")));
+    assert_eq!(outlook(scheduled.id()).await, (true, short("pause")));
+    assert_eq!(outlook(draft.id()).await, (false, short("refuse")));
+    let activated = api.post_step(draft.id(), "activate").await;
+    assert_eq!(activated.problem(), "budget-exceeded");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
 async fn a_budget_that_warns_is_listed_with_what_needs_attention(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let budget = admin

@@ -80,6 +80,7 @@ mod uncertain;
 mod uncertain_races;
 mod unique_by;
 mod variables;
+mod velocity;
 mod waiting;
 mod webhook_deliveries;
 mod webhook_labels;

@@ -3,11 +3,12 @@
 //! Even if both queues are purged and EventBridge fails, every message is still sent and checked.
 //! Normally the sweep finds nothing. If it runs twice, each claim and each cut still happens once.
 
+pub mod figures;
 pub mod store;
+pub mod velocity;
 
 mod due;
 pub(crate) mod errors;
-mod figures;
 
 use std::time::Duration;
 

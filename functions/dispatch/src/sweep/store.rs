@@ -198,6 +198,17 @@ pub async fn read_due(
     .await
 }
 
+/// Returns when the canaries failed that have paused a schedule since a time, and still do.
+pub async fn failed_canaries(db: &Db, since: DateTime<Utc>) -> sqlx::Result<Vec<DateTime<Utc>>> {
+    let times = sqlx::query_scalar!(
+        r#"SELECT c.decided_at AS "decided_at!: DateTime<Utc>" FROM schedules s FORCE INDEX (by_status)
+           STRAIGHT_JOIN schedule_canaries c ON c.schedule_id = s.id
+           WHERE s.status = 'paused' AND s.held_after IS NOT NULL AND c.outcome = 'failed' AND c.decided_at > ?"#,
+        since
+    );
+    times.fetch_all(db).await
+}
+
 /// Returns how many percent of the connections are open that the server accepts.
 pub async fn connections_used(db: &Db) -> sqlx::Result<f64> {
     let mut connection = db.acquire().await?;

@@ -12,6 +12,7 @@ mod retention;
 mod summaries;
 mod sweep;
 mod triggers;
+mod velocity;
 mod window;
 
 use dispatch::DispatchedBy;

@@ -8,11 +8,15 @@ use chrono::TimeDelta;
 use dispatch::{DispatchedBy, Trigger};
 use serde_json::json;
 use shared::{
-    batch::claim::{self, Claim},
+    batch::{
+        canary::decide_canary,
+        claim::{self, Claim},
+    },
     platform::{
         budget::Budget,
         metrics::{Counter, Figures, Measure, collect},
     },
+    schedule::canary::CanaryOutcome,
 };
 use sqlx::MySqlPool;
 use testkit::{INVOCATION, Stage, fixture};
@@ -45,12 +49,14 @@ async fn a_sweep_that_finds_nothing_emits_its_heartbeat_and_zeros(pool: MySqlPoo
         Measure::CapacityWanted,
         Measure::SchedulesStuck,
         Measure::UncertainRecipients,
+        Measure::CanariesFailed,
     ] {
         assert_eq!(only(&figures, measure), 0.0, "{measure:?}");
     }
     let connections = only(&figures, Measure::DatabaseConnections);
     assert!(connections > 0.0 && connections <= 100.0, "{connections}");
     assert!(figures.values(Measure::CapacityLimit).is_empty());
+    assert!(figures.values(Measure::VelocityExceeded).is_empty());
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
@@ -162,7 +168,7 @@ async fn parked_batches_and_stuck_and_missed_schedules_are_counted(pool: MySqlPo
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_canary_that_fails_is_counted_once(pool: MySqlPool) {
+async fn a_canary_that_fails_is_in_the_figures_whoever_has_decided(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule {
         recipients: 12,
@@ -181,8 +187,20 @@ async fn a_canary_that_fails_is_counted_once(pool: MySqlPool) {
     let queued = stage.send_queue.take_batches();
     assert_eq!(queued.len(), 1, "the canary is a batch of its own");
     execute(refused).await;
-    assert_eq!(sweep(&stage).await.count(Counter::CanariesFailed), 1);
-    assert_eq!(sweep(&stage).await.count(Counter::CanariesFailed), 0);
+    let failed = async || only(&sweep(&stage).await, Measure::CanariesFailed);
+    // The process that decides is killed before it emits anything.
+    let decided = decide_canary(&stage.db, schedule.schedule_id).await;
+    assert_eq!(decided.unwrap().unwrap().outcome, CanaryOutcome::Failed);
+    assert_eq!(failed().await, 1.0);
+    // A sweep that is killed is no loss either.
+    stage.db.clock.advance(Duration::from_secs(9 * 60));
+    assert_eq!(failed().await, 1.0);
+    stage.db.clock.advance(Duration::from_secs(2 * 60));
+    assert_eq!(
+        failed().await,
+        0.0,
+        "the alarm can be raised for another one"
+    );
     assert_eq!(
         fixture::status(&stage.db, schedule.schedule_id).await,
         "paused"

@@ -24,7 +24,7 @@ impl Rows<'_> {
     }
 
     /// Inserts a session with two tokens, two callers of which one is an API key, a login guard, an
-    /// idempotency key, two deliveries, and a day of the key's usage.
+    /// idempotency key, two deliveries, a day of the key's usage, and one of velocity.
     async fn insert(&self) {
         self.insert_session().await;
         self.insert_device().await;
@@ -83,6 +83,13 @@ impl Rows<'_> {
             .bind(self.id())
             .bind(vec![self.number + 100; 32])
             .bind(self.time)
+            .execute(self.pool)
+            .await
+            .unwrap();
+        let sql = "INSERT INTO velocity_days (created_by, day, most_parts) VALUES (?, ?, 1)";
+        sqlx::query(sql)
+            .bind(self.number.to_string())
+            .bind(self.time.date_naive())
             .execute(self.pool)
             .await
             .unwrap();
@@ -178,6 +185,7 @@ async fn only_rows_past_their_retention_are_deleted(pool: MySqlPool) {
         key_days: 1,
         idempotency_keys: 2,
         webhook_deliveries: 1,
+        velocity_days: 1,
     };
     assert_eq!(
         deleted, expected,
@@ -195,13 +203,14 @@ async fn only_rows_past_their_retention_are_deleted(pool: MySqlPool) {
         "callers",
         "login_guards",
         "key_days",
+        "velocity_days",
         "api_keys",
         "webhook_deliveries",
     ] {
         left.push(count(&pool, table).await);
     }
     // Of the callers, one is recent and three are API keys, whose last use is shown.
-    assert_eq!(left, [1, 2, 2, 4, 1, 2, 3, 5]);
+    assert_eq!(left, [1, 2, 2, 4, 1, 2, 2, 3, 5]);
 }
 
 #[test]

@@ -5,7 +5,11 @@
 use std::{cell::RefCell, fs, ops::Range, path::PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dispatch::sweep::store::{connections_used, read_due};
+use dispatch::sweep::{
+    figures::CANARY_SHOWN,
+    store::{connections_used, failed_canaries, read_due},
+    velocity::{VelocityRule, read_velocities},
+};
 use serde_json::{Map, Value, json};
 use shared::platform::{
     db::Db,
@@ -111,6 +115,7 @@ impl Emitted {
     pub async fn add_idle_sweeps(
         &self,
         db: &Db,
+        rule: VelocityRule,
         minutes: Range<DateTime<Utc>>,
     ) -> anyhow::Result<()> {
         let Range { start, end } = minutes;
@@ -122,27 +127,33 @@ impl Emitted {
         let long_ago = start - TimeDelta::days(1);
         let due = read_due(db, start, long_ago, long_ago).await?;
         let connections = connections_used(db).await?;
-        let age = |at: DateTime<Utc>| {
-            due.oldest_at
-                .map_or(0.0, |oldest| (at - oldest).as_seconds_f64())
-        };
+        let failed = failed_canaries(db, start - CANARY_SHOWN).await?;
         let mut at = start;
         while at < end {
-            let values = [
-                (Counter::SweepsFinished.listed().name, json!(1)),
-                (Measure::OldestDueBatch.listed().name, json!([age(at)])),
-                (Measure::SchedulesStuck.listed().name, json!([due.stuck])),
-                (
-                    Measure::UncertainRecipients.listed().name,
-                    json!([due.uncertain]),
-                ),
-                (
-                    Measure::DatabaseConnections.listed().name,
-                    json!([connections]),
-                ),
+            let failed = failed
+                .iter()
+                .filter(|decided| at - **decided < CANARY_SHOWN);
+            let age = due
+                .oldest_at
+                .map_or(0.0, |oldest| (at - oldest).as_seconds_f64());
+            let mut values = vec![
+                (Measure::OldestDueBatch, age),
+                (Measure::SchedulesStuck, due.stuck as f64),
+                (Measure::UncertainRecipients, due.uncertain as f64),
+                (Measure::DatabaseConnections, connections),
+                (Measure::CanariesFailed, failed.count() as f64),
             ];
+            if !rule.is_off() {
+                let found = read_velocities(db, rule, at).await?;
+                let exceeded = found.iter().filter(|each| each.is_exceeded).count();
+                values.push((Measure::VelocityExceeded, exceeded as f64));
+            }
+            let values = values.into_iter();
+            let values = values.map(|(measure, value)| (measure.listed().name, json!([value])));
+            let heartbeat = (Counter::SweepsFinished.listed().name, json!(1));
+            let values = values.chain([heartbeat]);
             let values = values.map(|(name, value)| (name.to_owned(), value));
-            self.write(at, values.into_iter().collect());
+            self.write(at, values.collect());
             at += TimeDelta::minutes(1);
         }
         Ok(())

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use dispatch::{Dispatcher, personal_data::PersonalData};
+use dispatch::{Dispatcher, personal_data::PersonalData, sweep::velocity::VelocityRule};
 use notify::{Notifier, Poster, circuit::places_per_webhook};
 use recheck::Rechecker;
 use send::Sender;
@@ -23,6 +23,7 @@ use sqlx::MySqlPool;
 use super::{
     function::Function,
     invocation::Invocation,
+    plan::Plan,
     production::{CONNECT_TIMEOUT, IN_FLIGHT, LEASE, backoff, pool, timing},
     world::World,
 };
@@ -204,12 +205,21 @@ fn dispatcher(world: &World, db: Db) -> Dispatcher {
             // The lab moves its clock instead.
             watch: Duration::ZERO,
             backoff: backoff(world.plan.budget),
+            velocity: velocity(&world.plan),
         },
         personal_data: PersonalData {
             retain_days: world.plan.retain_days,
             step: ERASED_AT_ONCE,
             keys: world.app.webhook_keys.clone(),
         },
+    }
+}
+
+/// Returns the rule of a plan. Nobody has a history.
+pub fn velocity(plan: &Plan) -> VelocityRule {
+    VelocityRule {
+        parts_per_hour: plan.velocity,
+        factor: 10,
     }
 }
 

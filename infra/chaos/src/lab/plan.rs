@@ -50,6 +50,8 @@ pub struct Plan {
     pub resends: Option<ResendFaults>,
     /// The limit of the carrier in message parts per second that is configured before the run.
     pub parts_per_second: Option<u32>,
+    /// `VELOCITY_PARTS_PER_HOUR`; 0: nobody is too fast.
+    pub velocity: u32,
     /// Days after the end of a schedule until its personal data is erased; 0: never.
     pub retain_days: u32,
     /// The form of the carrier's API.
@@ -291,6 +293,7 @@ impl Plan {
             },
             timeout: Duration::from_millis(400),
             retain_days: 0,
+            velocity: 0,
             submits_twice: false,
             budget: Duration::from_secs(60),
             environments: rng.usize(2..=4),

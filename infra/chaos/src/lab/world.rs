@@ -44,6 +44,7 @@ use super::{
     crowd::Crowd,
     database::Database,
     emitted::Emitted,
+    environment::velocity,
     events::LabScheduler,
     function::Function,
     hooks::Hooks,
@@ -220,7 +221,8 @@ impl World {
     /// Adds the metrics of the sweeps that are left out in an interval.
     pub async fn add_idle_sweeps(&self, minutes: Range<DateTime<Utc>>) -> anyhow::Result<()> {
         let db = Db::with_one_connection(self.pool.clone(), self.clock.clone());
-        self.emitted.add_idle_sweeps(&db, minutes).await
+        let rule = velocity(&self.plan);
+        self.emitted.add_idle_sweeps(&db, rule, minutes).await
     }
 
     /// Executes a step of the script. Returns false if it has to be repeated.

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use sqlx::{MySqlExecutor, MySqlPool};
 
 /// The newest migration that this build needs: the last one of the folder `migrations`.
-pub const NEEDED_VERSION: i64 = 86;
+pub const NEEDED_VERSION: i64 = 87;
 
 /// Returns the newest migration that the database has; `None`: it has no schema yet.
 ///

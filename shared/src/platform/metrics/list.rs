@@ -90,7 +90,6 @@ metric_list! {
         SchedulesPaused: Count, "send", "Schedules that were paused because the carrier refused the account or every request";
         BudgetWarnings: Count, "send", "Budgets of which 80 percent were used first in their period";
         BudgetsReached: Count, "send", "Schedules that were paused because a budget is used up";
-        CanariesFailed: Count, "dispatch, send, recheck", "Schedules that were paused because too few messages of their canary were delivered";
         BatchesMissed: Count, "send", "Batches that were found later than max_lateness_s, and are held";
         SchedulesMissed: Count, "dispatch", "Schedules that were found later than max_lateness_s: nothing of them was sent";
         BatchesParked: Count, "dispatch", "Parked batches that the sweep has seen; it looks at each one every half an hour";
@@ -119,6 +118,8 @@ metric_list! {
         CapacityWanted: Count, "dispatch", "Message parts that are due and not sent";
         CapacityLimit: CountPerSecond, "dispatch", "The carrier's limit in message parts per second, configured or learned; none if there is no limit";
         SchedulesStuck: Count, "dispatch", "Schedules that are due and make no progress: never cut, or with a batch whose messages are lost again and again";
+        CanariesFailed: Count, "dispatch", "Schedules that were paused in the last ten minutes because too few messages of their canary were delivered";
+        VelocityExceeded: Count, "dispatch", "Callers whose schedules of the last hour have more message parts than VelocityPartsPerHour, and than VelocityFactor times their busiest hour of 30 days; none if the rule is off";
         UncertainRecipients: Count, "dispatch", "Recipients that are UNCERTAIN now";
         DatabaseConnections: Percent, "dispatch", "Connections to the database server, as a share of its max_connections";
     }

@@ -11,6 +11,7 @@ pub mod page;
 pub mod redrive;
 pub mod routes;
 pub mod store;
+pub mod velocity;
 
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;

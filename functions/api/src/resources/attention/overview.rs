@@ -20,6 +20,7 @@ use crate::{
             entry::{AttentionEntry, example},
             list::read_page,
             page::{Position, Sort},
+            velocity::{self, FastCaller, fast_callers},
         },
         budgets::{self, view::BudgetView},
         schedules::attention::Kind,
@@ -43,6 +44,8 @@ pub struct Overview {
     /// Budgets of which 80 percent are used in the present period; they are not in `total`, because a
     /// schedule that one of them has paused is.
     budgets: Vec<BudgetView>,
+    /// Who has begun to send unusually fast within the last 24 hours, the newest first; not in `total`.
+    callers: Vec<FastCaller>,
 }
 
 /// One kind of entry.
@@ -80,10 +83,12 @@ enum Listed {
 pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overview>, ApiError> {
     query.finish()?;
     let app = &app;
-    let (mut kinds, budgets) = transaction(&app.db, |transaction| {
+    let (mut kinds, budgets, callers) = transaction(&app.db, |transaction| {
         Box::pin(async move {
             let kinds = read_kinds(app, transaction).await?;
-            Ok((kinds, all_budgets(transaction, app.db.now()).await?))
+            let budgets = all_budgets(transaction, app.db.now()).await?;
+            let callers = fast_callers(transaction, app.db.now()).await?;
+            Ok((kinds, budgets, callers))
         })
     })
     .await?;
@@ -106,6 +111,7 @@ pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overv
         total: kinds.values().map(|kind| kind.count).sum(),
         kinds,
         budgets: warning.map(BudgetView::from).collect(),
+        callers,
     }))
 }
 
@@ -135,5 +141,5 @@ pub fn overview_doc() -> Operation {
     let kind = json!({"count": 1, "people": 2, "entries": [example()], "next_cursor": null, "href": "/v1/attention/missed"});
     Operation::new("getAttention", "attention", "Get everything that needs an operator")
         .text("The number of entries of each kind, and the first of them. If `total` is 0, no operator has to act.")
-        .answers::<Overview>(200, "The numbers of entries.", json!({"total": 1, "kinds": {"missed": kind}, "budgets": [budgets::view::example()]}))
+        .answers::<Overview>(200, "The numbers of entries.", json!({"total": 1, "kinds": {"missed": kind}, "budgets": [budgets::view::example()], "callers": [velocity::example()]}))
 }

@@ -80,6 +80,7 @@ fault_table! {
         marks_in_part,
         erasure,
         window_races,
+        velocity_exceeded,
     }
     database {
         database_cut,

@@ -66,6 +66,11 @@ struct Destination {
 }
 
 impl CostEstimate {
+    /// Returns the total in millionths of the currency unit.
+    pub const fn micros(&self) -> u64 {
+        self.total.0
+    }
+
     /// Returns the cost of messages: their numbers and parts.
     pub fn of(
         table: &PriceTable,

@@ -16,7 +16,7 @@ use shared::{
         template::{Template, Variables},
         window::Window,
     },
-    money::prices::current_table,
+    money::{budgets::Quantities, prices::current_table},
     schedule::{
         priority::Priority,
         row::{Schedule, load_schedule},
@@ -32,6 +32,7 @@ use crate::{
     lists::entry::Personal,
     openapi::{Operation, parameters::AHEAD},
     resources::schedules::{
+        budget::{ExceededBudget, StartTimes, Stored, exceeded_by},
         dry_run::{
             add_members,
             cost::{self, CostEstimate, Scale},
@@ -60,7 +61,8 @@ pub struct Report {
     /// Always true.
     #[schemars(extend("const" = true))]
     dry_run: bool,
-    /// Whether the schedule can begin: it has recipients, and its time is in the future.
+    /// Whether the schedule can begin: it has recipients, its time is in the future, and no budget
+    /// refuses it.
     accepted: bool,
     run_at: DateTime<FixedOffset>,
     /// The result of the lists that were appended so far.
@@ -81,6 +83,8 @@ pub struct Report {
     requests: u64,
     /// The cost by the current prices, estimated as `parts_total` is; null if there are no prices.
     cost: Option<CostEstimate>,
+    /// The budgets of which less is left than this schedule needs.
+    exceeded_budgets: Vec<ExceededBudget>,
     /// The priority of the schedule.
     priority: Priority,
     #[serde(flatten)]
@@ -107,11 +111,17 @@ pub async fn dry_run(
     let cost = prices.map(|prices| CostEstimate::of(&prices, parsed.addressed(parts), scale));
     let load = parsed.load(parts, row.rate, app.capacity);
     let load = schedule.whole(examined, load);
+    let needed = Quantities {
+        parts: load.parts,
+        micros: cost.as_ref().map_or(0, CostEstimate::micros),
+    };
+    let exceeded_budgets = schedule.exceeded_budgets(&app, needed).await?;
+    let is_refused = exceeded_budgets.iter().any(ExceededBudget::refuses);
     let offset: FixedOffset = row.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
     let forecaster = Forecaster::read(&app, &[]).await?.without(row.id);
     Ok(Json(Report {
         dry_run: true,
-        accepted: row.recipient_count > 0 && row.run_at > app.db.now(),
+        accepted: row.recipient_count > 0 && row.run_at > app.db.now() && !is_refused,
         run_at: row.run_at.with_timezone(&offset),
         recipients: RecipientTotals::of(row),
         examined,
@@ -121,6 +131,7 @@ pub async fn dry_run(
         parts_total: load.parts,
         requests: load.requests,
         cost,
+        exceeded_budgets,
         priority: row.priority,
         forecast: forecaster.forecast_new(&schedule.planned(load), offset),
     }))
@@ -140,7 +151,8 @@ pub fn dry_run_doc() -> Operation {
 fn report_example() -> Value {
     let mut report = json!({
         "dry_run": true, "accepted": true, "run_at": AHEAD, "recipients": {"total": 2, "invalid": 0, "duplicates": 0}, "examined": 2,
-        "is_sample": false, "suppressed": 0, "parts_total": 2, "requests": 1, "cost": cost::example(), "priority": "normal",
+        "is_sample": false, "suppressed": 0, "parts_total": 2, "requests": 1, "cost": cost::example(), "exceeded_budgets": [],
+        "priority": "normal",
     });
     add_members(&mut report, texts_example());
     add_members(&mut report, forecast_example());
@@ -155,6 +167,8 @@ struct NotBegun {
     /// The largest number of its recipients with one number.
     copies: u32,
     template: Option<Template>,
+    /// When it begins.
+    start: DateTime<Utc>,
 }
 
 impl NotBegun {
@@ -178,6 +192,7 @@ impl NotBegun {
         Ok(Self {
             template: template.map_err(|error| ApiError::Internal(error.to_string()))?,
             row,
+            start: locked.start().at(),
             last_position: locked.next_seq.saturating_sub(1),
             copies,
         })
@@ -186,6 +201,24 @@ impl NotBegun {
     /// Returns how many places the parts of the list have together.
     const fn places(&self) -> u32 {
         self.last_position.saturating_mul(self.copies)
+    }
+
+    /// Returns the budgets that it exceeds. `estimated` is what it needs, from what was examined.
+    async fn exceeded_budgets(
+        &self,
+        app: &App,
+        estimated: Quantities,
+    ) -> sqlx::Result<Vec<ExceededBudget>> {
+        let stored = Stored {
+            id: self.row.id,
+            is_draft: self.row.status == ScheduleStatus::Draft,
+            estimated,
+        };
+        let times = StartTimes {
+            start: self.start,
+            now: app.db.now(),
+        };
+        exceeded_by(&mut *app.db.acquire().await?, stored, times).await
     }
 
     /// Renders the texts of the recipients, or of those at some places.

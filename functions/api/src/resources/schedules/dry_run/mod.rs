@@ -38,6 +38,7 @@ use crate::{
     },
     openapi::parameters::AHEAD,
     resources::schedules::{
+        budget::{Effect, ExceededBudget, StartTimes, exceeded, planned_for},
         forecast::{Forecast, Forecaster, Load, Planned},
         priority,
         store::NewSchedule,
@@ -52,7 +53,8 @@ pub struct Report {
     #[schemars(extend("const" = true))]
     dry_run: bool,
     /// Whether the call would be accepted. An invalid number refuses it under `on_invalid: reject`, a
-    /// duplicate under `on_duplicate: reject`, and so does a list without a valid number.
+    /// duplicate under `on_duplicate: reject`, and so does a list without a valid number, or a budget
+    /// that is exceeded.
     accepted: bool,
     run_at: DateTime<FixedOffset>,
     /// Distinct numbers.
@@ -83,6 +85,8 @@ pub struct Report {
     requests: u64,
     /// The cost by the current prices; null if there are no prices.
     cost: Option<CostEstimate>,
+    /// The budgets of which less is left than this schedule needs.
+    exceeded_budgets: Vec<ExceededBudget>,
     /// The priority that the schedule would have.
     priority: Priority,
     #[serde(flatten)]
@@ -111,15 +115,12 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
     };
     let duplicates = parsed.remove_duplicates(new.on_duplicate);
     let valid = parsed.count();
-    let (duplicate_entries, suppressed, prices) = {
-        let connection = &mut *app.db.acquire().await?;
-        let duplicates = parsed.duplicate_entries(connection, None, new.on_duplicate);
-        let duplicates = duplicates.await?;
-        let suppressed = parsed.remove(connection, Removed::Suppressed).await?;
-        (duplicates, suppressed, current_table(connection).await?)
-    };
-    let cost = prices
-        .map(|prices| CostEstimate::of(&prices, parsed.addressed(schedule.parts), Scale::EXACT));
+    let Found {
+        duplicate_entries,
+        suppressed,
+        cost,
+        exceeded_budgets,
+    } = Found::read(app, new, &mut parsed).await?;
     let counted = text::parts(&fixed_text(&schedule.message));
     let load = parsed.load(schedule.parts, schedule.rate, app.capacity);
     let draft = schedule.status == ScheduleStatus::Draft;
@@ -132,7 +133,8 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
         dry_run: true,
         accepted: (valid > 0 || draft)
             && (parsed.invalid_count == 0 || new.on_invalid == OnInvalid::Skip)
-            && (duplicates == 0 || new.on_duplicate != OnDuplicate::Reject),
+            && (duplicates == 0 || new.on_duplicate != OnDuplicate::Reject)
+            && (exceeded_budgets.is_empty() || draft),
         run_at: schedule.run_at.with_timezone(&offset),
         valid,
         suppressed,
@@ -147,16 +149,55 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
         parts_total: load.parts,
         requests: load.requests,
         cost,
+        exceeded_budgets,
         priority: planned.priority,
         forecast,
     })
+}
+
+/// What the database knows about a list.
+struct Found {
+    duplicate_entries: Vec<DuplicateEntry>,
+    suppressed: u64,
+    cost: Option<CostEstimate>,
+    exceeded_budgets: Vec<ExceededBudget>,
+}
+
+impl Found {
+    /// Reads it, and removes from the list who has opted out.
+    async fn read(app: &App, new: NewList<'_>, parsed: &mut ParsedList) -> Result<Self, ApiError> {
+        let schedule = new.schedule;
+        let connection = &mut *app.db.acquire().await?;
+        let duplicates = parsed.duplicate_entries(connection, None, new.on_duplicate);
+        let duplicate_entries = duplicates.await?;
+        let prices = current_table(connection).await?;
+        // The call plans them too: who opts out is removed when it is sent.
+        let planned = planned_for(prices.as_deref(), parsed.addressed(schedule.parts));
+        let times = StartTimes {
+            start: schedule.start().at(),
+            now: schedule.created_at,
+        };
+        let creator = schedule.created_by.as_deref();
+        let exceeded = exceeded(connection, creator, planned, times).await?;
+        let suppressed = parsed.remove(connection, Removed::Suppressed).await?;
+        let addressed = parsed.addressed(schedule.parts);
+        Ok(Self {
+            duplicate_entries,
+            suppressed,
+            cost: prices.map(|prices| CostEstimate::of(&prices, addressed, Scale::EXACT)),
+            exceeded_budgets: exceeded
+                .into_iter()
+                .map(|excess| excess.view(Effect::Refuse))
+                .collect(),
+        })
+    }
 }
 
 /// Returns an example of a report.
 pub fn report_example() -> Value {
     let mut report = json!({
         "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "duplicate_entries": [], "invalid_count": 0, "invalid": [],
-        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "cost": cost::example(), "priority": "normal",
+        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "cost": cost::example(), "exceeded_budgets": [], "priority": "normal",
         "planned_start": AHEAD, "planned_end": AHEAD, "duration_s": 0.1, "parts_per_second": 20.0, "capacity_used": 0.2, "limited_by": "rate",
         "not_sent_in_time": 0,
     });
