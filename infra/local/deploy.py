@@ -36,6 +36,7 @@ LOCAL = {
     "ALLOWED_COUNTRIES": ("AllowedCountries", "*"),
     "ALLOWED_NUMBER_TYPES": ("AllowedNumberTypes", None),
     "APPROVAL_ABOVE": ("ApprovalAbove", None),
+    "APPROVAL_ABOVE_COST": ("ApprovalAboveCost", None),
     "APPROVAL_ROLES": ("ApprovalRoles", None),
     "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),

@@ -65,7 +65,7 @@ pub struct App {
     pub countries: AllowedCountries,
     /// The types of numbers to which messages may be sent.
     pub number_types: AllowedTypes,
-    /// The deployment's `APPROVAL_ABOVE` and `APPROVAL_ROLES`; see [`App::approval_rule`].
+    /// The deployment's `APPROVAL_ABOVE`, `APPROVAL_ABOVE_COST` and `APPROVAL_ROLES`; see [`App::approval_rule`].
     pub approval: ApprovalRule,
     /// Authentication: signing keys, issuer, request rate, CORS origins.
     pub gate: Gate,

@@ -9,6 +9,7 @@ mod account_validation;
 mod api_key_limits;
 mod append;
 mod approval_changes;
+mod approval_cost;
 mod approval_sequences;
 mod approvals;
 mod attention;

@@ -123,7 +123,7 @@ export const T = {
   approval: {
     title: "Approval", samples: "The first texts", samplesHead: ["Number", "Text"], hash: "Hash of text, times and list:",
     hashing: "The list is being read.", approve: "Approve", reject: "Reject",
-    reasons: { recipients: "Its list is so long that a second person has to approve it.", caller: "What its author sends has to be approved by a second person." },
+    reasons: { recipients: "Its list is so long that a second person has to approve it.", cost: "It costs so much that a second person has to approve it.", caller: "What its author sends has to be approved by a second person." },
     asked: (time, relative) => `Waiting since ${time} (${relative}).`,
     list: (count) => `People in the list: ${count}.`,
     changedSince: "It was approved before, and has been changed since. That approval no longer counts: check everything again.",

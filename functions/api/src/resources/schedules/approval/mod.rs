@@ -64,8 +64,11 @@ pub async fn follow(
         approval
     } else {
         let rule = app.approval_rule();
-        let recipients = schedule.recipient_count;
-        let Some(reason) = reason_for(&rule, connection, caller, recipients).await? else {
+        let list = List {
+            id,
+            recipients: schedule.recipient_count,
+        };
+        let Some(reason) = reason_for(&rule, connection, caller, list).await? else {
             return Ok(Vec::new());
         };
         let actor = caller.actor();
@@ -101,8 +104,11 @@ pub async fn refuse_begun(
     schedule: &LockedSchedule,
 ) -> Result<(), ApiError> {
     let needs_approval = store::is_needed(connection, schedule.id).await? || {
-        let (rule, recipients) = (app.approval_rule(), schedule.recipient_count);
-        let reason = reason_for(&rule, connection, caller, recipients).await?;
+        let list = List {
+            id: schedule.id,
+            recipients: schedule.recipient_count,
+        };
+        let reason = reason_for(&app.approval_rule(), connection, caller, list).await?;
         reason.is_some()
     };
     if needs_approval {
@@ -113,18 +119,30 @@ pub async fn refuse_begun(
     Ok(())
 }
 
+/// A schedule, and the length of its list.
+#[derive(Clone, Copy)]
+struct List {
+    id: Uuid,
+    recipients: u32,
+}
+
 /// Returns why a schedule of this length needs an approval after a call, if it does.
 async fn reason_for(
     rule: &ApprovalRule,
     connection: &mut MySqlConnection,
     caller: &Caller,
-    recipients: u32,
+    list: List,
 ) -> sqlx::Result<Option<rule::Reason>> {
     if rule.is_off() {
         return Ok(None);
     }
     let facts = Facts {
-        recipients,
+        recipients: list.recipients,
+        cost_micros: if rule.asks_cost() {
+            store::cost_of(connection, list.id).await?
+        } else {
+            0
+        },
         role: role_of(connection, caller).await?,
         key: match caller.identity {
             Identity::Key { id, .. } => Some(id),

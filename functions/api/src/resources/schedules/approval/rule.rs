@@ -1,5 +1,4 @@
-//! Which schedules need an approval: a pure function of a few facts. A threshold on what a schedule
-//! costs would be a further fact, a further setting and a further [`Reason`].
+//! Which schedules need an approval: a pure function of a few facts.
 
 use shared::{access::Role, platform::config::Env};
 use uuid::Uuid;
@@ -9,6 +8,8 @@ use uuid::Uuid;
 pub struct Facts {
     /// The length of its list.
     pub recipients: u32,
+    /// What it is planned to cost, in millionths of the currency unit; 0 if the rule does not ask.
+    pub cost_micros: u64,
     /// The role of the person who calls, also with a key of its own.
     pub role: Option<Role>,
     /// The key with which the call was made.
@@ -20,18 +21,21 @@ pub struct Facts {
 pub enum Reason {
     /// It has more recipients than `APPROVAL_ABOVE`.
     Recipients,
+    /// It is planned to cost more than `APPROVAL_ABOVE_COST`.
+    Cost,
     /// `APPROVAL_ROLES` names its caller.
     Caller,
 }
 
 impl Reason {
     /// Each reason.
-    pub const ALL: [Self; 2] = [Self::Recipients, Self::Caller];
+    pub const ALL: [Self; 3] = [Self::Recipients, Self::Cost, Self::Caller];
 
     /// Returns the value in the database and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Recipients => "recipients",
+            Self::Cost => "cost",
             Self::Caller => "caller",
         }
     }
@@ -46,6 +50,9 @@ enum Named {
     Key(Uuid),
 }
 
+/// Millionths in a currency unit.
+const MICROS: u64 = 1_000_000;
+
 /// The expected form of `APPROVAL_ROLES`.
 const CALLERS: &str = "operator, admin, key (each API key) or key:ID, separated by commas";
 
@@ -54,6 +61,8 @@ const CALLERS: &str = "operator, admin, key (each API key) or key:ID, separated 
 pub struct ApprovalRule {
     /// Lists that are longer need an approval; 0: none does.
     above: u32,
+    /// Schedules that cost more need an approval, in currency units; 0: none does.
+    above_cost: u32,
     callers: Vec<Named>,
 }
 
@@ -65,18 +74,30 @@ impl ApprovalRule {
             .filter(|name| !name.is_empty())
             .map(|name| Named::parse(name).ok_or_else(|| name.to_owned()))
             .collect();
-        parsed.map(|callers| Self { above, callers })
+        parsed.map(|callers| Self {
+            above,
+            above_cost: 0,
+            callers,
+        })
     }
 
-    /// Reads `APPROVAL_ABOVE` and `APPROVAL_ROLES`.
+    /// Returns the rule with a limit of the cost, in currency units; 0: any cost.
+    #[must_use]
+    pub fn with_cost(self, above_cost: u32) -> Self {
+        Self { above_cost, ..self }
+    }
+
+    /// Reads `APPROVAL_ABOVE`, `APPROVAL_ABOVE_COST` and `APPROVAL_ROLES`.
     pub fn from_env(env: &mut Env) -> Self {
         const NAME: &str = "APPROVAL_ROLES";
         let above = env.number("APPROVAL_ABOVE", 0..=10_000_000, Some(0));
+        let above_cost = env.number("APPROVAL_ABOVE_COST", 0..=1_000_000_000, Some(0));
         let given = env.optional(NAME, CALLERS).unwrap_or_default();
-        Self::parse(above, &given).unwrap_or_else(|unknown| {
+        let rule = Self::parse(above, &given).unwrap_or_else(|unknown| {
             env.report(NAME, format!("has `{unknown}`; expected {CALLERS}"))
                 .unwrap_or_default()
-        })
+        });
+        rule.with_cost(above_cost)
     }
 
     /// Returns the rule with the run-time settings in place of what was deployed. Callers that are
@@ -85,20 +106,30 @@ impl ApprovalRule {
     pub fn overridden(&self, above: Option<u32>, callers: Option<&str>) -> Self {
         let deployed = || Self {
             above: above.unwrap_or(self.above),
+            above_cost: self.above_cost,
             callers: self.callers.clone(),
         };
         let Some(callers) = callers else {
             return deployed();
         };
-        Self::parse(above.unwrap_or(self.above), callers).unwrap_or_else(|unknown| {
-            tracing::error!(%unknown, "a caller of the run-time settings is not known");
-            deployed()
-        })
+        let parsed = Self::parse(above.unwrap_or(self.above), callers);
+        parsed.map_or_else(
+            |unknown| {
+                tracing::error!(%unknown, "a caller of the run-time settings is not known");
+                deployed()
+            },
+            |rule| rule.with_cost(self.above_cost),
+        )
     }
 
     /// Returns whether no schedule needs an approval.
     pub fn is_off(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Returns whether the rule asks what a schedule costs.
+    pub const fn asks_cost(&self) -> bool {
+        self.above_cost > 0
     }
 
     /// Returns why a schedule needs an approval, or `None` if it needs none.
@@ -111,7 +142,11 @@ impl ApprovalRule {
         if self.callers.iter().any(names_caller) {
             return Some(Reason::Caller);
         }
-        (self.above > 0 && facts.recipients > self.above).then_some(Reason::Recipients)
+        if self.above > 0 && facts.recipients > self.above {
+            return Some(Reason::Recipients);
+        }
+        let most = u64::from(self.above_cost) * MICROS;
+        (self.asks_cost() && facts.cost_micros > most).then_some(Reason::Cost)
     }
 }
 
@@ -135,6 +170,7 @@ mod tests {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let facts = |recipients, role, key| Facts {
             recipients,
+            cost_micros: 0,
             role,
             key,
         };
@@ -158,6 +194,32 @@ mod tests {
             assert_eq!(rule.reason(&facts), expected, "{above} {callers} {facts:?}");
             assert_eq!(rule.is_off(), above == 0 && callers.is_empty());
         }
+    }
+
+    #[test]
+    fn the_rule_applies_to_what_costs_more_than_its_limit() {
+        let facts = |recipients, cost_micros| Facts {
+            recipients,
+            cost_micros,
+            role: Some(Role::Admin),
+            key: None,
+        };
+        let rule = ApprovalRule::parse(5, "").unwrap().with_cost(100);
+        assert_eq!(rule.reason(&facts(5, 100_000_000)), None);
+        assert_eq!(rule.reason(&facts(5, 100_000_001)), Some(Reason::Cost));
+        assert_eq!(rule.reason(&facts(6, 0)), Some(Reason::Recipients));
+        assert!(!rule.is_off() && !ApprovalRule::default().with_cost(1).is_off());
+        let changed = rule.overridden(Some(0), Some("key"));
+        assert_eq!(
+            changed,
+            ApprovalRule::parse(0, "key").unwrap().with_cost(100)
+        );
+        let mut env = Env::from_pairs([("APPROVAL_ABOVE_COST", "100")]);
+        let read = ApprovalRule::from_env(&mut env);
+        assert_eq!(
+            env.finish(read).unwrap(),
+            ApprovalRule::default().with_cost(100)
+        );
     }
 
     #[test]

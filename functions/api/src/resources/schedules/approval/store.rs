@@ -323,3 +323,20 @@ pub async fn role_of_key(
     );
     found.fetch_optional(connection).await
 }
+
+/// Returns what a schedule is planned to cost, in millionths of the currency unit. If its text became
+/// longer after its list was appended, as if each message had the most parts of any; 0 without prices.
+pub async fn cost_of(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<u64> {
+    let row = sqlx::query!(
+        "SELECT c.planned_parts, c.planned_micros, s.parts, s.recipient_count
+         FROM schedules s STRAIGHT_JOIN schedule_costs c ON c.schedule_id = s.id WHERE s.id = ?",
+        id
+    );
+    let Some(row) = row.fetch_optional(connection).await? else {
+        return Ok(0);
+    };
+    let most_parts = u64::from(row.recipient_count) * u64::from(row.parts);
+    let parts = u128::from(most_parts.max(row.planned_parts));
+    let micros = u128::from(row.planned_micros) * parts / u128::from(row.planned_parts.max(1));
+    Ok(u64::try_from(micros).unwrap_or(u64::MAX))
+}
