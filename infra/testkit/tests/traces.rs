@@ -192,7 +192,7 @@ async fn a_schedule_is_one_trace_from_the_call_to_its_end(pool: MySqlPool) {
     assert_no_secret(&spans);
 }
 
-/// A pass of 60 requests with one number each: the spans of 32, and of one that fails.
+/// A pass of 60 requests with one number each: the spans of 8, and of one that fails.
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_pass_has_spans_of_its_first_requests_and_of_those_that_fail(pool: MySqlPool) {
     let _alone = ALONE.lock().await;
@@ -218,7 +218,7 @@ async fn a_pass_has_spans_of_its_first_requests_and_of_those_that_fail(pool: MyS
         .filter_map(|span| attribute(span, "outcome"))
         .collect();
     let refused = outcomes.iter().filter(|outcome| *outcome == "refused");
-    assert_eq!((outcomes.len(), refused.count()), (33, 1), "{outcomes:?}");
+    assert_eq!((outcomes.len(), refused.count()), (9, 1), "{outcomes:?}");
     let send = spans.iter().find(|span| span.name == "send batch");
     let requests = attribute(send.expect("a pass"), "carrier.requests");
     assert_eq!(requests.as_deref(), Some("60"));

@@ -45,6 +45,7 @@ mod subscribers;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use lambda_http::lambda_runtime::tracing::subscriber;
 use proptest::{
     prelude::*,
     test_runner::{TestCaseError, TestRunner},
@@ -60,6 +61,16 @@ use states::{Call, Step, Weather, weather};
 const SEQUENCES: u32 = 12;
 /// How often a sequence that fails is made shorter, unless `LIFECYCLE_SHRINKS` is set.
 const SHRINKS: u32 = 100;
+
+/// Prints what the functions log as errors, with a failure of the test: the cause of an answer 500.
+fn print_errors() {
+    let lines = subscriber::fmt()
+        .with_max_level(tracing::Level::ERROR)
+        .with_test_writer()
+        .finish();
+    // It is set already if several tests share the process.
+    tracing::subscriber::set_global_default(lines).ok();
+}
 
 fn setting(name: &str, usual: u32) -> u32 {
     let set = std::env::var(name).ok();
@@ -121,6 +132,7 @@ async fn run(pool: &MySqlPool, limits: Limits, sequence: &Sequence) -> Result<()
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn no_sequence_of_calls_leaves_the_state_table_or_loses_a_recipient(pool: MySqlPool) {
+    print_errors();
     let (handle, executed) = (tokio::runtime::Handle::current(), AtomicU32::new(0));
     let run_all = move || {
         for limits in Limits::ALL {
