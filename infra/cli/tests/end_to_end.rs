@@ -46,7 +46,9 @@ fn json(output: &Output) -> Value {
 }
 
 fn list() -> String {
-    let start = u64::try_from(chrono::Utc::now().timestamp()).unwrap() % 90 * 100_000;
+    // After 013, Malaysia has no numbers that begin with 0 or 1.
+    let second = u64::try_from(chrono::Utc::now().timestamp()).unwrap();
+    let start = (20 + second % 70) * 100_000;
     let mut list = "Name;Mobile\r\n".to_owned();
     for at in 0..ROWS {
         write!(list, "\"Ana; {at}\";013-{:07}\r\n", start + at).unwrap();
