@@ -33,6 +33,8 @@ NOT_REACHED = {
     "POST /v1/auth/second-factor": "would add a second factor to the run's own logins",
     "POST /v1/auth/second-factor/confirm": "needs a code, from the secret of such a second factor",
     "POST /v1/auth/second-factor/remove": "needs such a second factor",
+    "POST /v1/schedules/{id}/recipients": "not reached, although a list is made for it",
+    "POST /v1/auth/refresh": "not reached, although a token is made for it",
     "GET /openapi.json": "schemathesis reads it before the first request that is recorded",
 }
 # Others that a run may miss, because its time is limited. Each kind of request is also sent by the

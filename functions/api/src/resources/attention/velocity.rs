@@ -1,4 +1,4 @@
-//! Who has begun to send unusually fast. The sweep of dispatch decides, and writes `velocity_days`.
+//! The callers that have begun to send unusually fast. The sweep of dispatch decides, and writes `velocity_days`.
 
 use std::cmp::Reverse;
 

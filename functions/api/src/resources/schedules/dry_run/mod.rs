@@ -164,7 +164,7 @@ struct Found {
 }
 
 impl Found {
-    /// Reads it, and removes from the list who has opted out.
+    /// Reads it, and removes the numbers that have opted out from the list.
     async fn read(app: &App, new: NewList<'_>, parsed: &mut ParsedList) -> Result<Self, ApiError> {
         let schedule = new.schedule;
         let connection = &mut *app.db.acquire().await?;
